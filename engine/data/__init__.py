@@ -1,0 +1,1 @@
+"""Data files: recognised, mapped, read into rows, reported on."""

@@ -1,0 +1,1 @@
+"""Export: what can be written, its plan and its model card."""

@@ -1,0 +1,1 @@
+"""The memory budget: predicted bytes per component and phase."""

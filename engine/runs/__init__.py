@@ -1,0 +1,1 @@
+"""Runs: their folder, events, state, lock, launch and acts."""

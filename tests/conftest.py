@@ -1,0 +1,14 @@
+"""Shared by all tests: a quiet environment and one hypothesis profile."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# A test that would reach the network fails at once instead of waiting.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+settings.register_profile("tailfin", deadline=None, max_examples=50)
+settings.load_profile("tailfin")

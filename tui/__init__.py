@@ -1,0 +1,1 @@
+"""The screens: they draw what the engine says and start nothing heavy themselves."""
