@@ -1,0 +1,57 @@
+"""POSIX record locks: who holds a run, asked without disturbing the holder.
+
+flock would be inherited by forked data-loader children and make a killed run look alive; a record
+lock belongs to one process and dies with it. The price: closing *any* descriptor of the file in
+the holding process drops the lock, so a lock file is opened nowhere else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+# struct flock on 64-bit Linux: l_type, l_whence, padding, l_start, l_len, l_pid
+_FLOCK = "hhxxxxqqixxxx"
+
+
+class Held(Exception):
+    """Another process holds the lock; `pid` names it (0 where it cannot be seen)."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"held by process {pid}")
+        self.pid = pid
+
+
+class Lock:
+    """An exclusive lock on a file, kept until the process ends or `release` is called."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise Held(holder(path) or 0) from None
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def holder(path: Path) -> int | None:
+    """Process id of the holder; None where the lock is free, 0 where the id cannot be seen.
+
+    Does not see a lock of the calling process itself.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        query = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(fd, fcntl.F_GETLK, query)
+    finally:
+        os.close(fd)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
+    return None if kind == fcntl.F_UNLCK else max(0, int(pid))

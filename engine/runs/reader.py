@@ -1,0 +1,77 @@
+"""Reads events.jsonl by byte offset while somebody else appends to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from engine.runs.events import Event, decode
+
+_CHUNK = 256 * 1024
+
+
+class Reader:
+    """Yields whole records only: a half line is the end of the file until its newline comes.
+
+    `skipped` counts malformed and unknown lines. A file that shrank or was replaced is read anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._inode = 0
+        self._half = b""
+        self.skipped = 0
+
+    def read(self, max_records: int = 100_000, max_s: float = 10.0) -> list[Event]:
+        """New records since the last call, bounded in number and in seconds."""
+        deadline = time.monotonic() + max_s
+        events: list[Event] = []
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return events
+        try:
+            stat = os.fstat(fd)
+            if stat.st_ino != self._inode or stat.st_size < self._offset:
+                self._inode, self._offset, self._half = stat.st_ino, 0, b""
+            while len(events) < max_records and time.monotonic() < deadline:
+                chunk = os.pread(fd, _CHUNK, self._offset)
+                if not chunk:
+                    break
+                taken = self._take(chunk, events, max_records)
+                self._offset += taken
+        finally:
+            os.close(fd)
+        return events
+
+    def _take(self, chunk: bytes, events: list[Event], max_records: int) -> int:
+        """Decode the chunk's whole lines; return how many of its bytes were used up."""
+        used = 0
+        while True:
+            end = chunk.find(b"\n", used)
+            if end < 0:
+                self._half += chunk[used:]
+                return len(chunk)
+            if len(events) >= max_records:
+                return used
+            line = self._half + chunk[used:end]
+            self._half = b""
+            used = end + 1
+            if not line.strip():
+                continue
+            event = decode(line)
+            if event is None:
+                self.skipped += 1
+            else:
+                events.append(event)
+
+
+def read_all(path: Path) -> list[Event]:
+    """Every whole record in the file."""
+    reader = Reader(path)
+    events: list[Event] = []
+    while batch := reader.read():
+        events += batch
+    return events

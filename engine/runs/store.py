@@ -1,0 +1,171 @@
+"""Run folders: where they live, how one is made, found and laid out."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import TailfinError
+
+# Volumes that outlive a rented box's container, by platform (RunPod, Vast, AutoDL, Lambda).
+_PERSISTENT = ("/workspace", "/root/autodl-tmp", "/data", "/mnt/data", "/lambda/nfs")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The layout of one run or job; every path in the product comes from here."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.toml"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def worker_log(self) -> Path:
+        return self.path / "worker.log"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.path / "supervisor.log"
+
+    @property
+    def worker_lock(self) -> Path:
+        return self.path / "worker.lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        return self.path / "supervisor.lock"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """The delivered adapter (lora, qlora)."""
+        return self.path / "adapter"
+
+    @property
+    def model(self) -> Path:
+        """The delivered whole model (full, freeze)."""
+        return self.path / "model"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / "exports"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def jobs(self) -> Path:
+        return self.path / "jobs"
+
+    @property
+    def result(self) -> Path | None:
+        """What was delivered, or None while nothing was."""
+        return next((p for p in (self.adapter, self.model) if p.is_dir()), None)
+
+    def exists(self) -> bool:
+        return self.events.exists() or self.spec.exists()
+
+
+def runs_root(chosen: str | None = None) -> Path:
+    """Where new runs go: the flag, else TAILFIN_RUNS, else the biggest persistent volume, else here."""
+    if chosen:
+        return Path(chosen).expanduser().resolve()
+    if named := os.environ.get("TAILFIN_RUNS"):
+        return Path(named).expanduser().resolve()
+    volumes = [Path(p) for p in _PERSISTENT if os.path.ismount(p) and os.access(p, os.W_OK)]
+    if volumes:
+        biggest = max(volumes, key=lambda p: os.statvfs(p).f_blocks * os.statvfs(p).f_frsize)
+        return biggest / "tailfin" / "runs"
+    return Path.cwd() / "runs"
+
+
+def all_roots(chosen: str | None = None) -> list[Path]:
+    """Every folder that may hold runs, the one for new runs first."""
+    candidates = [runs_root(chosen), Path.cwd() / "runs"]
+    candidates += [Path(p) / "tailfin" / "runs" for p in _PERSISTENT]
+    seen: dict[Path, None] = {}
+    for path in candidates:
+        seen.setdefault(path.resolve(), None)
+    return [path for path in seen if path.is_dir()]
+
+
+def list_runs(chosen: str | None = None) -> list[RunFolder]:
+    """Every run in every root, newest first."""
+    folders = [
+        RunFolder(path)
+        for root in all_roots(chosen)
+        for path in root.iterdir()
+        if path.is_dir() and RunFolder(path).exists()
+    ]
+    return sorted(folders, key=lambda run: run.id, reverse=True)
+
+
+def find_run(wanted: str, chosen: str | None = None) -> RunFolder:
+    """A run by id, unique beginning or ending of an id, path, or the word `last`."""
+    as_path = Path(wanted).expanduser()
+    if RunFolder(as_path).exists():
+        return RunFolder(as_path.resolve())
+    runs = list_runs(chosen)
+    roots = ", ".join(str(root) for root in all_roots(chosen)) or "no runs folder"
+    if wanted == "last" and runs:
+        return runs[0]
+    exact = [run for run in runs if run.id == wanted]
+    near = exact or [r for r in runs if r.id.startswith(wanted) or r.id.endswith(f"-{wanted}")]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        names = ", ".join(run.id for run in near[:5])
+        raise TailfinError(
+            f"'{wanted}' names {len(near)} runs: {names}.", "Write more of the id.", where=wanted
+        )
+    raise TailfinError(
+        f"There is no run '{wanted}' in {roots}.",
+        "List them with: tailfin runs list (--runs DIR names another folder).",
+        where=wanted,
+    )
+
+
+def create_run(name: str, chosen: str | None = None) -> RunFolder:
+    """Make a new, empty run folder with an id from the date and the name."""
+    root = runs_root(chosen)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name) or "run"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for count in range(1, 1000):
+            run = RunFolder(root / (f"{stamp}-{safe}" if count == 1 else f"{stamp}-{safe}-{count}"))
+            try:
+                run.path.mkdir()
+            except FileExistsError:
+                continue
+            run.control.mkdir()
+            return run
+    except OSError as error:
+        raise TailfinError(
+            f"The runs folder {root} could not be written: {error.strerror}.",
+            "Name another one with --runs DIR or TAILFIN_RUNS, on a volume with room.",
+            where=root,
+            exit_code=1,
+        ) from None
+    raise AssertionError("a thousand runs in one second")

@@ -1,0 +1,309 @@
+"""A job from the inside: its lock, its journal, its stop request, and how every ending is told.
+
+A worker takes the lock before anything heavy is imported, writes `started`, runs its body and
+leaves exactly one of finished, stopped or failed. Library exceptions are translated here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+
+from engine.errors import EXIT_NO, EXIT_OOM, TailfinError
+from engine.runs.acts import pending
+from engine.runs.events import (
+    Acted,
+    Body,
+    Failed,
+    Finished,
+    Notice,
+    Progress,
+    Stage,
+    Started,
+    Stopped,
+)
+from engine.runs.host import boot_id, host_name
+from engine.runs.journal import Journal
+from engine.runs.lock import Held, Lock
+from engine.runs.store import RunFolder
+
+# Progress of one stage is written at most this often.
+_PROGRESS_EVERY_S = 0.5
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class StopRequested(BaseException):
+    """A person asked the job to end, outside the training loop. Not an Exception: library code
+    that catches those must not swallow it."""
+
+
+class Job:
+    """What a worker's body works with: the folder, the journal and the wish to stop.
+
+    `phase` names what is being done right now in words a person knows (load, forward, backward,
+    optimizer, eval, save); it is what an out-of-memory report points at.
+    """
+
+    def __init__(self, run: RunFolder, journal: Journal) -> None:
+        self.run = run
+        self.phase = "start"
+        self.step = 0
+        self.stop_wanted = False
+        self.stops_itself = False
+        self._journal = journal
+        self._stage_began = time.monotonic()
+        self._progress_written = 0.0
+        self._write_lock = threading.Lock()
+
+    def write(self, body: Body) -> None:
+        """Append an event; safe to call from helper threads."""
+        with self._write_lock:
+            self._journal.write(body)
+
+    @property
+    def is_writing(self) -> bool:
+        return self._write_lock.locked()
+
+    def stage(self, name: str, detail: str = "") -> None:
+        """Begin a stage; progress counts from here."""
+        self.phase = name
+        self._stage_began = time.monotonic()
+        self._progress_written = 0.0
+        self.write(Stage(name=name, detail=detail))
+        print(f"-- {name} {detail}".rstrip(), flush=True)
+
+    def progress(self, done: float, total: float, unit: str, *, stage: str = "") -> None:
+        """Say how far the stage is, with its mean rate and time left; at most twice a second."""
+        now = time.monotonic()
+        if done < total and now - self._progress_written < _PROGRESS_EVERY_S:
+            return
+        self._progress_written = now
+        elapsed = now - self._stage_began
+        rate = done / elapsed if elapsed > 0 else 0.0
+        eta_s = (total - done) / rate if rate > 0 and total > done else 0.0
+        self.write(
+            Progress(
+                stage=stage or self.phase,
+                done=float(done),
+                total=float(total),
+                unit=unit,
+                rate=round(rate, 3),
+                eta_s=round(eta_s, 1),
+            )
+        )
+
+    def notice(self, notice_id: str, severity: str, message: str, fix: str = "") -> None:
+        self.write(Notice(id=notice_id, severity=severity, message=message, fix=fix))
+        print(f"{severity.upper()}: {message} {fix}".rstrip(), flush=True)
+
+
+Bodies = Callable[[Job], Finished | Stopped]
+
+
+def run_job(
+    run: RunFolder,
+    kind: str,
+    body: Bodies,
+    *,
+    attempt: int = 1,
+    from_step: int = 0,
+    changes: Mapping[str, str] | None = None,
+) -> int:
+    """Run a body as this folder's one worker; returns the exit code.
+
+    The body returns its own last event. Any exception becomes `failed` with a message a person
+    can act on, and the traceback goes to a side file.
+    """
+    try:
+        lock = Lock(run.worker_lock)
+    except Held as held:
+        print(f"This run already has a worker (process {held.pid}).", flush=True)
+        return EXIT_NO
+    journal = Journal(run.events)
+    job = Job(run, journal)
+    job.step = from_step
+    _listen(job)
+    job.write(
+        Started(
+            attempt=attempt,
+            job=kind,
+            host=host_name(),
+            boot_id=boot_id(),
+            pid=os.getpid(),
+            from_step=from_step,
+            changes=dict(changes) if changes else None,
+            versions=_versions(),
+        )
+    )
+    try:
+        last: Body = body(job)
+    except StopRequested:
+        last = Stopped(step=job.step, reason="It was asked to stop.")
+    except BaseException as error:  # the boundary: whatever ends a worker is told
+        last = explain(error, job)
+    job.write(last)
+    print(f"-- {last.kind} {getattr(last, 'message', '')}".rstrip(), flush=True)
+    journal.close()
+    lock.release()
+    return last.exit_code if isinstance(last, Failed) else 0
+
+
+def explain(error: BaseException, job: Job) -> Failed:
+    """Any exception as the `failed` event a person reads."""
+    traceback.print_exception(error)
+    trace = _write_trace(job.run, error)
+    memory = _memory_failure(error)
+    if memory:
+        return Failed(
+            error="oom",
+            phase=job.phase,
+            message=f"Memory ran out during {job.phase}, after step {job.step}: {memory}",
+            hint=(
+                f"tailfin resume {job.run.id} halves the micro-batch, doubles accumulation and "
+                "continues from the last checkpoint."
+            ),
+            step=job.step,
+            trace=trace,
+            exit_code=EXIT_OOM,
+        )
+    if isinstance(error, TailfinError):
+        return Failed(
+            error="input",
+            phase=job.phase,
+            message=error.message,
+            hint=error.hint,
+            step=job.step,
+            trace=trace,
+            exit_code=error.exit_code,
+        )
+    if _disk_full(error):
+        return Failed(
+            error="disk",
+            phase=job.phase,
+            message=f"The disk is full; {job.phase} could not write into {job.run.path}.",
+            hint=(
+                "Free space (tailfin runs rm, old caches) or move the run folder to a bigger "
+                f"volume, then: tailfin resume {job.run.id}"
+            ),
+            step=job.step,
+            trace=trace,
+            exit_code=EXIT_NO,
+        )
+    return Failed(
+        error="crash",
+        phase=job.phase,
+        message=f"{type(error).__name__} during {job.phase}: {_first_line(error)}",
+        hint=f"Read {job.run.path / trace if trace else job.run.worker_log}.",
+        step=job.step,
+        trace=trace,
+        exit_code=EXIT_NO,
+    )
+
+
+def _listen(job: Job) -> None:
+    """SIGTERM means checkpoint and stop; so does a stop request while no step loop reads them."""
+
+    def on_term(_number: int, _frame: FrameType | None) -> None:
+        job.stop_wanted = True
+        if job.stops_itself:
+            return
+        if job.is_writing:
+            # Never out of the middle of a record: ask again in a moment.
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            return
+        raise StopRequested
+
+    signal.signal(signal.SIGTERM, on_term)
+    signal.signal(signal.SIGINT, on_term)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def watch() -> None:
+        while True:
+            time.sleep(0.5)
+            if job.stops_itself:
+                continue
+            for act in pending(job.run):
+                act.path.unlink(missing_ok=True)
+                if act.name == "stop":
+                    job.write(Acted(id=act.id, name=act.name, ok=True, message="It is stopping."))
+                    os.kill(os.getpid(), signal.SIGTERM)
+                else:
+                    message = f"There is nothing to {act.name} during {job.phase}."
+                    job.write(Acted(id=act.id, name=act.name, ok=False, message=message))
+
+    threading.Thread(target=watch, name="acts", daemon=True).start()
+
+
+def _memory_failure(error: BaseException) -> str:
+    """The memory failure in an exception or what caused it, as one line; empty if there is none."""
+    seen: BaseException | None = error
+    while seen is not None:
+        text = f"{type(seen).__name__} {seen}"
+        if isinstance(seen, MemoryError) or any(
+            wording in text
+            for wording in (
+                "OutOfMemoryError",
+                "out of memory",
+                "CUBLAS_STATUS_ALLOC_FAILED",
+                "CUDNN_STATUS_ALLOC_FAILED",
+                "DefaultCPUAllocator: can't allocate memory",
+            )
+        ):
+            return _first_line(seen) or "the box had no more memory"
+        seen = seen.__cause__ or seen.__context__
+    return ""
+
+
+def _disk_full(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _DISK_FULL:
+            return True
+        # safetensors and torch's own writer give the reason in words only
+        if "No space left on device" in str(seen) or "Disk quota exceeded" in str(seen):
+            return True
+        if "unexpected pos" in str(seen) or "PytorchStreamWriter failed" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:600] if lines else ""
+
+
+def _write_trace(run: RunFolder, error: BaseException) -> str:
+    """The traceback in a side file; its name relative to the folder, empty if it did not fit."""
+    name = f"report/trace-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    try:
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return ""
+    return name
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the stack, from metadata: nothing heavy is imported for it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "bitsandbytes"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def folder_argument(argv: list[str]) -> RunFolder:
+    """The job folder every worker gets as its first word."""
+    return RunFolder(Path(argv[0]))
