@@ -48,7 +48,7 @@ def load_spec(path: str | Path | None, sets: Sequence[str] = ()) -> Resolved:
 
 
 def layer(user_layers: Sequence[tuple[str, Table]], *, text: str = "", file: str = "") -> Resolved:
-    """The one precedence rule: earlier user layers win over later, then the profile, then defaults."""
+    """The one precedence rule: earlier user layers win, then the profile, then the defaults."""
     name = next((str(t["profile"]) for _, t in user_layers if t.get("profile")), "")
     layers = list(user_layers)
     if name:

@@ -32,7 +32,7 @@ class ModelSpec(BaseModel):
     revision: str = ""
     """Hub branch, tag or commit; empty takes the default branch."""
     dtype: Dtype = "auto"
-    """Number format of the base weights; auto takes bfloat16 where the card has it, else float32."""
+    """Number format of the base weights; auto takes bfloat16 where the card has it."""
     attention: Attention = "auto"
     """Attention kernel; sdpa saves memory against eager at long lengths, auto takes sdpa."""
     trust_remote_code: bool = False
@@ -131,6 +131,8 @@ class EvalSpec(BaseModel):
 
     every_steps: Annotated[int, Field(ge=0)] = 0
     """Steps between evaluations; 0 takes about five per run. More cost time."""
+    at_start: bool = True
+    """Measure held-out loss before the first step too, so that the base has its figure."""
     micro_batch: Annotated[int, Field(ge=0, le=4096)] = 0
     """Rows per evaluation pass; 0 takes the training micro-batch."""
     patience: Annotated[int, Field(ge=0)] = 0

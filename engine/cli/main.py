@@ -39,7 +39,7 @@ class _Command(Protocol):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (0 done, 1 no, 2 usage, 3 memory, 130 interrupted)."""
+    """Run one command; returns 0 done, 1 no, 2 wrong usage, 3 out of memory, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())

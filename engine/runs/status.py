@@ -44,8 +44,8 @@ class Status:
     stage_detail: str = ""
     progress: Progress | None = None
     plan: Plan | None = None
-    steps: Series[Step] = field(default_factory=lambda: Series[Step]())
-    evals: Series[Evaluated] = field(default_factory=lambda: Series[Evaluated]())
+    steps: Series[Step] = field(default_factory=Series[Step])
+    evals: Series[Evaluated] = field(default_factory=Series[Evaluated])
     checkpoints: tuple[Checkpointed, ...] = ()
     notices: tuple[Notice, ...] = ()
     acts: tuple[Acted, ...] = ()
@@ -93,7 +93,7 @@ def fold_all(events: list[Event], status: Status | None = None) -> Status:
     return result
 
 
-def _apply(status: Status, body: Body, time: float) -> Status:  # noqa: PLR0911, PLR0912
+def _apply(status: Status, body: Body, time: float) -> Status:  # noqa: PLR0912
     match body:
         case Started():
             return _begin(status, body, time)

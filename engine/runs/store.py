@@ -67,6 +67,11 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def held_out(self) -> Path:
+        """The held-out rows as OpenAI messages, kept so that every verdict uses the same ones."""
+        return self.path / "held_out.jsonl"
+
+    @property
     def exports(self) -> Path:
         return self.path / "exports"
 
@@ -88,7 +93,7 @@ class RunFolder:
 
 
 def runs_root(chosen: str | None = None) -> Path:
-    """Where new runs go: the flag, else TAILFIN_RUNS, else the biggest persistent volume, else here."""
+    """Where new runs go: flag, TAILFIN_RUNS, the biggest persistent volume, the current folder."""
     if chosen:
         return Path(chosen).expanduser().resolve()
     if named := os.environ.get("TAILFIN_RUNS"):

@@ -1,0 +1,94 @@
+"""The words that name a spec on any command line, and the spec they add up to."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import TailfinError
+
+if TYPE_CHECKING:
+    from engine.settings import Resolved
+
+# short flag -> the setting it stands for
+_SHORT = {
+    "model": "model.path",
+    "data": "data.path",
+    "profile": "profile",
+    "name": "name",
+    "method": "train.method",
+    "epochs": "train.epochs",
+    "max_length": "data.max_length",
+}
+
+
+def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", nargs="?", help="spec file (TOML); or give --model and --data")
+    parser.add_argument("--model", help="local folder or hub name of the base model")
+    parser.add_argument("--data", help="file of rows: JSON, JSONL, CSV or Parquet")
+    parser.add_argument("--profile", help="starting point: see tailfin profiles")
+    parser.add_argument("--name", help="short name of the run")
+    parser.add_argument("--method", help="lora, qlora, full or freeze")
+    parser.add_argument("--epochs", help="passes over the data")
+    parser.add_argument("--max-length", help="tokens per row; longer rows are cut")
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any setting, such as train.rank=16; may be repeated",
+    )
+
+
+def add_runs_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", metavar="DIR", help="folder of runs (default: TAILFIN_RUNS)")
+
+
+def resolve_spec(args: argparse.Namespace) -> Resolved:
+    """The complete spec these words name, with absolute paths; raises TailfinError."""
+    from engine.settings import load_spec
+
+    sets = [
+        f"{path}={getattr(args, flag)}"
+        for flag, path in _SHORT.items()
+        if getattr(args, flag, None) is not None
+    ]
+    if args.spec is None and not any(s.startswith("model.path=") for s in [*sets, *args.sets]):
+        raise TailfinError(
+            "Neither a spec file nor a model was named.",
+            "Give a spec file, or --model and --data.",
+        )
+    return with_absolute_paths(load_spec(args.spec, [*sets, *args.sets]), args.spec)
+
+
+def with_absolute_paths(resolved: Resolved, spec_file: str | None) -> Resolved:
+    """Paths from a spec file count from its folder, all others from the current one.
+
+    A run works in its own folder, on another day perhaps: what it stores must not depend on here.
+    """
+    spec = resolved.spec
+
+    def absolute(dotted: str, value: str) -> str:
+        in_file = spec_file is not None and resolved.sources.get(dotted) == str(spec_file)
+        base = Path(str(spec_file)).resolve().parent if in_file else Path.cwd()
+        return str((base / Path(value).expanduser()).resolve())
+
+    model = spec.model
+    looks_local = model.path.startswith((".", "/", "~"))
+    local = absolute("model.path", model.path)
+    if looks_local or Path(local).exists():
+        model = model.model_copy(update={"path": local})
+    if model.chat_template not in ("auto", "plain"):
+        template = absolute("model.chat_template", model.chat_template)
+        model = model.model_copy(update={"chat_template": template})
+    data = spec.data.model_copy(
+        update={
+            name: absolute(f"data.{name}", getattr(spec.data, name))
+            for name in ("path", "eval_path")
+            if getattr(spec.data, name)
+        }
+    )
+    return replace(resolved, spec=spec.model_copy(update={"model": model, "data": data}))

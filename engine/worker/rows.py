@@ -1,0 +1,129 @@
+"""From the data file to what the trainer eats: split, tokenised, checked, cut."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.data.lengths import LengthAdvice, suggest_max_length
+from engine.data.read import read_data
+from engine.data.rows import Row
+from engine.data.split import split_rows
+from engine.errors import TailfinError
+from engine.findings import Finding, any_fail, worst_first
+from engine.runs.store import RunFolder
+from engine.spec import Spec
+from engine.worker.job import Job
+from engine.worker.tokens import TokenRow, check_tokens, render_template, tokenise_rows
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """Token rows for training and evaluation, and the length they are cut at (tokens)."""
+
+    train: list[TokenRow]
+    held_out: list[TokenRow]
+    max_length: int
+    cut_share: float
+
+    @property
+    def tokens_per_epoch(self) -> int:
+        return sum(min(len(row.input_ids), self.max_length) for row in self.train)
+
+    @property
+    def trained_tokens_per_epoch(self) -> int:
+        return sum(
+            sum(label != -100 for label in row.labels[: self.max_length]) for row in self.train
+        )
+
+
+def prepare_rows(job: Job, spec: Spec, tokenizer: object, model_limit: int | None) -> TrainingRows:
+    """Read, split, tokenise and check; raises TailfinError when a row would train nothing.
+
+    The held-out rows are written into the run folder, so that every later verdict uses them.
+    """
+    train_rows, held_out_rows = _split(spec)
+    _write_held_out(job.run, held_out_rows)
+    template = render_template(tokenizer, spec.model.chat_template)
+    total = len(train_rows) + len(held_out_rows)
+    job.progress(0, total, "rows")
+    tokenise = {"loss_on": spec.train.loss_on, "num_proc": spec.data.num_proc}
+    train = tokenise_rows(train_rows, tokenizer, template, **tokenise)  # type: ignore[arg-type]
+    job.progress(len(train), total, "rows")
+    held_out = tokenise_rows(held_out_rows, tokenizer, template, **tokenise)  # type: ignore[arg-type]
+    job.progress(total, total, "rows")
+    advice = suggest_max_length([len(row.input_ids) for row in train], model_limit)
+    max_length = spec.data.max_length or advice.max_length
+    cut = sum(len(row.input_ids) > max_length for row in train) / max(1, len(train))
+    _say_length(job, spec, advice, max_length, cut)
+    _judge(job, check_tokens(train, max_length, spec.data.packing))
+    # Held-out rows cut down to nothing only make the figure thinner: left out, and said.
+    kept = [r for r in held_out if any(label != -100 for label in r.labels[:max_length])]
+    if len(kept) < len(held_out):
+        job.notice(
+            "data.eval-untrained",
+            "warn",
+            f"{len(held_out) - len(kept)} held-out rows had no answer left at "
+            f"{max_length} tokens and were left out.",
+            "Raise data.max_length.",
+        )
+    return TrainingRows(train, kept, max_length, cut)
+
+
+def as_dataset(rows: list[TokenRow]) -> Dataset:
+    """Columns `input_ids` and `labels`, which TRL takes as they are: it cuts and packs them."""
+    from datasets import Dataset
+
+    return Dataset.from_dict(
+        {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
+    )
+
+
+def _split(spec: Spec) -> tuple[list[Row], list[Row]]:
+    data = spec.data
+    file = read_data(data.path, layout=data.format, columns=data.columns, system=data.system)
+    if data.eval_path:
+        other = read_data(
+            data.eval_path, layout=data.format, columns=data.columns, system=data.system
+        )
+        limit = data.eval_max_rows or len(other.rows)
+        return list(file.rows), list(other.rows[:limit])
+    return split_rows(
+        file.rows, fraction=data.eval_fraction, max_rows=data.eval_max_rows, seed=spec.train.seed
+    )
+
+
+def _write_held_out(run: RunFolder, rows: list[Row]) -> None:
+    draft = run.held_out.with_suffix(".partial")
+    with open(draft, "w", encoding="utf-8") as file:
+        for row in rows:
+            messages = [{"role": m.role, "content": m.content} for m in row.messages]
+            record = {"messages": messages, "record": row.record, "line": row.line}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    draft.rename(run.held_out)
+
+
+def _say_length(
+    job: Job, spec: Spec, advice: LengthAdvice, max_length: int, cut_share: float
+) -> None:
+    chosen = "chosen" if spec.data.max_length else "taken from the data"
+    job.notice(
+        "data.max-length",
+        "warn" if cut_share > 0.01 else "info",
+        f"Rows are cut at {max_length} tokens ({chosen}): {cut_share:.1%} of rows lose text; "
+        f"the longest has {advice.longest}, 95 % have at most {advice.p95}.",
+        f"Set data.max_length={advice.max_length}." if cut_share > 0.01 else "",
+    )
+
+
+def _judge(job: Job, findings: list[Finding]) -> None:
+    for finding in worst_first(findings):
+        if finding.severity in ("warn", "info"):
+            job.notice(finding.id, finding.severity, finding.message, finding.fix)
+    if any_fail(findings):
+        worst = worst_first(findings)[0]
+        raise TailfinError(worst.message, worst.fix, where=worst.where, error_id=worst.id)
