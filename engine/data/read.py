@@ -1,0 +1,151 @@
+"""Reads a data file of any supported container and layout into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.data.content import decode, is_parquet, load_bytes
+from engine.data.conversation import parse_cell, read_messages
+from engine.data.csv_text import read_csv
+from engine.data.faults import Fault, RowFault, group_faults
+from engine.data.json_text import looks_like_json, read_json
+from engine.data.layout import KNOWN_FIELDS, Layout, all_columns, decide_layout, is_row
+from engine.data.parquet_file import read_parquet
+from engine.data.rows import Container, DataFile, Record, Row
+from engine.data.text import shown
+from engine.errors import TailfinError
+from engine.findings import Finding, worst_first
+
+_SUFFIXES: dict[str, Container] = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+}
+
+
+def read_data(
+    path: str | Path,
+    *,
+    layout: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    system: str = "",
+) -> DataFile:
+    """Read a file of chat rows; container and layout are recognised by content.
+
+    `layout` and `columns` are the user's choices (data.format, data.columns); `system` is put
+    before rows without a system prompt. Raises TailfinError for files that cannot be used at all,
+    naming file, line and field; faults of single rows are in `problems`, and those rows left out.
+    """
+    path = str(path)
+    parsed = _parse(path)
+    if not parsed.records and not parsed.faults:
+        raise TailfinError(
+            f"The data file {path} holds no rows.", "Check that its export finished.", where=path
+        )
+    decided = decide_layout(parsed.records, path, wanted=layout, columns=columns or {})
+    notes = [*parsed.notes, *_notes(path, parsed, decided)]
+    records = parsed.records
+    if parsed.container == "csv":
+        records, note = _unpack_turns(records, decided, path)
+        notes += note
+    rows: list[Row] = []
+    faults = list(parsed.faults)
+    for record in records:
+        try:
+            messages, remarks = read_messages(record.value, decided, system)
+        except RowFault as fault:
+            faults.append(Fault(fault.kind, fault.field, fault.detail, record.record, record.line))
+            continue
+        rows.append(Row(messages, record.record, record.line))
+        faults += [Fault(kind, field, "", record.record, record.line) for kind, field in remarks]
+    faults.sort(key=lambda fault: fault.record)
+    return DataFile(
+        path=path,
+        container=parsed.container,
+        layout=decided.name,
+        columns=dict(columns or {}),
+        rows=tuple(rows),
+        problems=tuple(worst_first([*group_faults(faults, path), *notes])),
+        num_records=len(parsed.records) + len(parsed.faults),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    container: Container
+    records: list[Record]
+    faults: list[Fault]
+    notes: list[Finding]
+
+
+def _parse(path: str) -> _Parsed:
+    data = load_bytes(path)
+    if is_parquet(data):
+        return _Parsed("parquet", read_parquet(data, path), [], [])
+    text = decode(data, path)
+    if looks_like_json(text):
+        found = read_json(text, path, is_row)
+        notes = []
+        if found.wrapper:
+            said = f"The rows are the array under {shown(found.wrapper)}; the rest was not read."
+            notes.append(Finding("data.wrapped", "info", said, where=path))
+        return _Parsed(found.container, found.records, found.faults, notes)
+    table = read_csv(text, path, KNOWN_FIELDS)
+    notes = []
+    if "" in table.header:
+        said = "A column without a name (often a written-out index) was left out."
+        notes.append(Finding("data.unnamed-column", "info", said, where=f"{path}:1"))
+    return _Parsed("csv", table.records, table.faults, notes)
+
+
+def _notes(path: str, parsed: _Parsed, layout: Layout) -> list[Finding]:
+    notes = []
+    suffix = Path(path).suffix.lower()
+    named = _SUFFIXES.get(suffix, parsed.container)
+    if named != parsed.container and len(parsed.records) > 1:
+        said = f"The file is named {suffix} but its content is {parsed.container}; read as such."
+        notes.append(Finding("data.name-mismatch", "info", said, where=path))
+    used = set(layout.parts.values())
+    unused = [name for name in all_columns(parsed.records) if name not in used]
+    if unused:
+        more = f" and {len(unused) - 8} more" if len(unused) > 8 else ""
+        listed = ", ".join(shown(name) for name in unused[:8])
+        said = f"Columns that were not used: {listed}{more}."
+        notes.append(Finding("data.unused-columns", "info", said, where=path))
+    return notes
+
+
+def _unpack_turns(
+    records: Sequence[Record], layout: Layout, path: str
+) -> tuple[list[Record], list[Finding]]:
+    """Table cells of prompt and completion that all hold JSON turns, replaced by those turns."""
+    fields = [layout.parts[part] for part in ("prompt", "completion") if part in layout.parts]
+    unpacked = list(records)
+    notes = []
+    for field in fields:
+        cells = [r.value[field] for r in unpacked if isinstance(r.value, dict) and field in r.value]
+        turns = [parse_cell(cell) for cell in cells]
+        if not turns or not all(_are_turns(value) for value in turns):
+            continue
+        unpacked = [
+            replace(r, value={**r.value, field: parse_cell(r.value[field])})
+            if isinstance(r.value, dict) and field in r.value
+            else r
+            for r in unpacked
+        ]
+        said = f"Column {shown(field)} holds JSON turns and was read as such."
+        notes.append(Finding("data.turns-in-cells", "info", said, where=path))
+    return unpacked, notes
+
+
+def _are_turns(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(turn, dict) and {"role", "content"} <= turn.keys() for turn in value)
+    )

@@ -1,0 +1,73 @@
+"""What a data file becomes in memory: conversations, each with its place in the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.findings import Finding
+
+Role = Literal["system", "user", "assistant"]
+Container = Literal["json", "jsonl", "csv", "parquet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn: `role` is system, user or assistant; `content` is text, never None."""
+
+    role: Role
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"role": self.role, "content": self.content}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One conversation that can be trained on.
+
+    `record` counts all records of the file from 0; `line` is the 1-based line where the record
+    begins, 0 in containers without lines (Parquet).
+    """
+
+    messages: tuple[Message, ...]
+    record: int
+    line: int
+
+    @property
+    def user_text(self) -> str:
+        return "\n".join(m.content for m in self.messages if m.role == "user")
+
+    @property
+    def answer_text(self) -> str:
+        return "\n".join(m.content for m in self.messages if m.role == "assistant")
+
+    def as_dicts(self) -> list[dict[str, str]]:
+        return [message.as_dict() for message in self.messages]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One parsed but uninterpreted value of a file, with its place (see Row)."""
+
+    value: object
+    record: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that was read.
+
+    `layout` is messages, sharegpt, alpaca, prompt_completion or columns; `columns` the confirmed
+    mapping of part to column (only for columns); `rows` the usable rows in file order; `problems`
+    everything seen on the way, `fail` where rows had to be left out; `num_records` counts all.
+    """
+
+    path: str
+    container: Container
+    layout: str
+    columns: dict[str, str]
+    rows: tuple[Row, ...]
+    problems: tuple[Finding, ...]
+    num_records: int

@@ -1,0 +1,44 @@
+"""Text from files, made safe to print and easy to compare."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """The text in quotes on one line, cut at `limit` characters, terminal escapes made visible."""
+    cut = text if len(text) <= limit else text[: limit - 3] + "..."
+    return repr(cut)
+
+
+def inert(text: str) -> str:
+    """The text with everything unprintable written as an escape; one character per tab."""
+    return "".join(c if c.isprintable() else " " if c == "\t" else _escape(c) for c in text)
+
+
+def fold(text: str) -> str:
+    """The text without case, spaces and punctuation, so that trivial variants are equal.
+
+    Text that has nothing else (emoji, bare punctuation) is only stripped.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return _NOT_WORD.sub("", text.casefold()) or text.strip()
+
+
+def is_encodable(text: str) -> bool:
+    """False where half a surrogate pair makes the text impossible to store or tokenise."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escape(character: str) -> str:
+    return repr(character)[1:-1]
