@@ -1,0 +1,40 @@
+# make demo: set up what is missing and run every stage on the embedded model and data.
+# make test: set up what is missing and run every check.
+# TORCH_INDEX=ADDRESS takes torch from another index (an older driver needs an older CUDA build).
+
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
+endif
+BOOTSTRAP = "$(PYTHON)" -m engine.setup.bootstrap --torch-index "$(TORCH_INDEX)"
+VENV = .venv/bin
+
+.PHONY: demo test setup bench gpu-bench clean python
+
+demo: python
+	@$(BOOTSTRAP) --extra train
+	@$(VENV)/tailfin demo
+
+test: python
+	@$(BOOTSTRAP) --extra train,dev
+	@.ci/checks
+
+setup: python
+	@$(BOOTSTRAP) --extra train,dev
+
+bench: python
+	@$(BOOTSTRAP) --extra train,dev
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(VENV)/python "$$file" || exit 1; done
+
+gpu-bench: python
+	@$(BOOTSTRAP) --extra train,dev
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(VENV)/python "$$file" --device cuda || exit 1; done
+
+clean:
+	rm -rf .venv .venv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+
+python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "tailfin needs Python 3.11 or newer; none was found on PATH. $$(python3 --version 2>&1 | head -n 1)"; \
+		echo "  do: install one (Debian, Ubuntu: apt-get install -y python3.11 python3.11-venv), or name it: make demo PYTHON=/path/to/python3"; \
+		exit 2; fi
