@@ -65,7 +65,7 @@ def log_tail(run: RunFolder, lines: int = 8) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    whole = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    whole = [line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n")]
     return [line for line in whole if line][-lines:]
 
 
