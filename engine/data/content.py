@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from engine.data.text import shown
+from engine.data.text import inert, shown
 from engine.errors import TailfinError
 
 PARQUET_MAGIC = b"PAR1"
@@ -61,7 +61,7 @@ def decode(data: bytes, path: str) -> str:
     if data.startswith(_WIDE_BOMS) or data[:4096].count(0) * 5 > len(data[:4096]):
         raise TailfinError(
             f"The data file {path} is not UTF-8 but looks like UTF-16 or binary data.",
-            f"Convert it: iconv -f UTF-16 -t UTF-8 {path} > data.jsonl",
+            f"Convert it: iconv -f UTF-16 -t UTF-8 {path} > utf8{Path(path).suffix}",
             where=path,
         )
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -70,12 +70,12 @@ def decode(data: bytes, path: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         near = data[max(0, error.start - 20) : error.start + 12]
-        around = shown(near.decode("utf-8", "backslashreplace"))
+        around = inert(near.decode("utf-8", "backslashreplace").replace("\n", " "))
         raise TailfinError(
             f"The data file {path} is not UTF-8: byte 0x{data[error.start]:02x} at byte offset "
-            f"{error.start}, line {line}, near {around}.",
+            f"{error.start}, line {line}, near '{around}'.",
             f"Convert it from the encoding it was saved in, often: "
-            f"iconv -f WINDOWS-1252 -t UTF-8 {path} > data.jsonl",
+            f"iconv -f WINDOWS-1252 -t UTF-8 {path} > utf8{Path(path).suffix}",
             where=f"{path}:{line}",
         ) from None
 

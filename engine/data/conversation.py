@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from engine.data.faults import RowFault
-from engine.data.layout import Layout
+from engine.data.layout import Layout, other_layout
 from engine.data.rows import Message, Role
 from engine.data.text import is_encodable, shown
 
@@ -41,6 +41,9 @@ def read_messages(
     """
     if not isinstance(value, Mapping):
         raise RowFault("not-an-object", "", f"{_type_name(value)} {shown(str(value))}")
+    other = other_layout(value, layout.name)
+    if other:
+        raise RowFault("other-layout", "", other)
     parts = layout.parts
     remarks: list[tuple[str, str]] = []
     if "turns" in parts:

@@ -33,6 +33,11 @@ KINDS: dict[str, Kind] = {
     "not-an-object": Kind(
         "fail", "held no object with named fields", f"Write each row as one object, {_SKIP}"
     ),
+    "other-layout": Kind(
+        "fail",
+        "had another layout than the rest",
+        f"Move these rows to a file of their own, {_SKIP}",
+    ),
     "missing-field": Kind("fail", "lacked a field", f"Add the field, {_SKIP}"),
     "null-content": Kind("fail", "had null instead of text", f"Fill in the text, {_SKIP}"),
     "wrong-type": Kind(

@@ -145,16 +145,18 @@ def _explain(text: str, said: str, position: int, path: str, num_whole: int = 0)
     before = inert(text[max(begin, position - 40) : position])
     after = inert(text[position : min(end, position + 30)])
     reason = _reason(text, said, position)
-    cut_off = position >= len(text.rstrip())
     action = f"Correct line {line}."
-    if cut_off:
+    if position >= len(text.rstrip()) or said.startswith("Unterminated string"):
         action = "Download or export the file again: its end is missing."
+    elif "trailing comma" in reason:
+        action = f"Remove the comma before line {line}, column {column}."
     elif said == "Extra data" and text.startswith(",", position):
         action = "Put [ before the first row and ] after the last one."
     elif said == "Extra data":
         action = "Write one object per line (JSONL), or all of them in one array."
     if num_whole:
-        action += f" {num_whole} whole rows come before this place."
+        rows = "row comes" if num_whole == 1 else "rows come"
+        action += f" {num_whole} whole {rows} before this place."
     return TailfinError(
         f"The data file {path} is broken JSON at line {line}, column {column}: {reason}.\n"
         f"    {before}{after}\n    {' ' * len(before)}^",

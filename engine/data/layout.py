@@ -32,6 +32,8 @@ PARTS: dict[str, dict[str, str]] = {
     },
     "prompt_completion": {"prompt": "prompt", "completion": "completion", "system": "system"},
 }
+# From this share of rows on, rows of another layout are strays of a file and not a mixture.
+_MAIN_SHARE = 0.8
 COLUMN_PARTS = ("prompt", "completion", "system", "input")
 KNOWN_FIELDS = frozenset(field for parts in PARTS.values() for field in parts.values())
 
@@ -84,10 +86,18 @@ def decide_layout(
             label = f"with columns {_listed(sorted(map(str, value))[:6])}"
             counts[label] = counts.get(label, 0) + 1
             first.setdefault(label, record)
-    if len(counts) > 1:
-        raise _mixed(counts, first, path)
-    name = next(iter(counts))
+    name = max((known for known in counts if known in REQUIRED), key=lambda known: counts[known])
+    if counts[name] < _MAIN_SHARE * sum(counts.values()):
+        raise _mixed(counts, first, path, name)
     return Layout(name, PARTS[name])
+
+
+def other_layout(value: Mapping[str, object], name: str) -> str:
+    """What a record is that has nothing of layout `name`: another layout or strange columns."""
+    if not value or name not in REQUIRED or _shares(value, name):
+        return ""
+    readings = _readings(value)
+    return readings[0] if readings else f"columns {_listed(sorted(map(str, value))[:6])}"
 
 
 def all_columns(records: Iterable[Record]) -> list[str]:
@@ -179,14 +189,15 @@ def _two_readings(record: Record, readings: Sequence[str], path: str) -> Tailfin
     )
 
 
-def _mixed(counts: Mapping[str, int], first: Mapping[str, Record], path: str) -> TailfinError:
+def _mixed(
+    counts: Mapping[str, int], first: Mapping[str, Record], path: str, main: str
+) -> TailfinError:
     kinds = [
         f"{num} {'row' if num == 1 else 'rows'} {name if ' ' in name else f'as {name}'} "
         f"(first at {place(path, first[name].record, first[name].line)})"
         for name, num in sorted(counts.items(), key=lambda item: -item[1])
     ]
     more = f" and {len(kinds) - 6} kinds more" if len(kinds) > 6 else ""
-    main = max((name for name in counts if name in REQUIRED), key=lambda name: counts[name])
     return TailfinError(
         f"The data file {path} mixes layouts: {'; '.join(kinds[:6])}{more}.",
         f"Split it into one file per layout, or read one and leave the rest out: "

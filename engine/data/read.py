@@ -48,7 +48,7 @@ def read_data(
             f"The data file {path} holds no rows.", "Check that its export finished.", where=path
         )
     decided = decide_layout(parsed.records, path, wanted=layout, columns=columns or {})
-    notes = [*parsed.notes, *_notes(path, parsed, decided)]
+    notes = list(parsed.notes)
     records = parsed.records
     if parsed.container == "csv":
         records, note = _unpack_turns(records, decided, path)
@@ -63,6 +63,8 @@ def read_data(
             continue
         rows.append(Row(messages, record.record, record.line))
         faults += [Fault(kind, field, "", record.record, record.line) for kind, field in remarks]
+    read = {row.record for row in rows}
+    notes += _notes(path, parsed, decided, [r for r in parsed.records if r.record in read])
     faults.sort(key=lambda fault: fault.record)
     return DataFile(
         path=path,
@@ -103,7 +105,7 @@ def _parse(path: str) -> _Parsed:
     return _Parsed("csv", table.records, table.faults, notes)
 
 
-def _notes(path: str, parsed: _Parsed, layout: Layout) -> list[Finding]:
+def _notes(path: str, parsed: _Parsed, layout: Layout, read: list[Record]) -> list[Finding]:
     notes = []
     suffix = Path(path).suffix.lower()
     named = _SUFFIXES.get(suffix, parsed.container)
@@ -111,7 +113,7 @@ def _notes(path: str, parsed: _Parsed, layout: Layout) -> list[Finding]:
         said = f"The file is named {suffix} but its content is {parsed.container}; read as such."
         notes.append(Finding("data.name-mismatch", "info", said, where=path))
     used = set(layout.parts.values())
-    unused = [name for name in all_columns(parsed.records) if name not in used]
+    unused = [name for name in all_columns(read) if name not in used]
     if unused:
         more = f" and {len(unused) - 8} more" if len(unused) > 8 else ""
         listed = ", ".join(shown(name) for name in unused[:8])

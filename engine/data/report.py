@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from engine.findings import Finding
 
 # Whole answers that stand for "nothing here" in public instruction sets, folded.
 _MARKERS = frozenset({"na", "none", "null", "nan", "nooutput", "undefined", "removed", "deleted"})
+# UTF-8 that was read as Windows-1252 or Latin-1, and the sign for bytes that were lost.
+_MOJIBAKE = re.compile("[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|\ufffd")
 _NUM_SAMPLED = 3
 
 
@@ -82,6 +85,13 @@ def report_structure(data: DataFile) -> Structure:
             [row for row in rows if row.user_text.strip() == row.answer_text.strip()],
             data.path,
         ),
+        _rows_finding(
+            "data.mojibake",
+            "had text that was decoded wrongly once (such as \u00c3\u00a9 for \u00e9)",
+            "Read the source as UTF-8 and export it again.",
+            [row for row in rows if any(_is_mojibake(m.content) for m in row.messages)],
+            data.path,
+        ),
     ]
     systems = {m.content for row in rows for m in row.messages if m.role == "system"}
     chosen = random.Random(0).sample(range(len(rows)), min(_NUM_SAMPLED, len(rows)))
@@ -130,6 +140,10 @@ def _repeats(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
 def _is_marker(row: Row) -> bool:
     answers = [message.content for message in row.messages if message.role == "assistant"]
     return len(answers[-1]) < 20 and fold(answers[-1]) in _MARKERS
+
+
+def _is_mojibake(text: str) -> bool:
+    return not text.isascii() and _MOJIBAKE.search(text) is not None
 
 
 def _num_answers(row: Row) -> int:

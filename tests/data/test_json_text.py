@@ -11,14 +11,18 @@ from engine.errors import TailfinError
 
 A = '{"prompt": "a", "completion": "b"}'
 CASES: list[tuple[str, str, str]] = [
-    (f"[{A},\n{A},\n]", "line 3, column 1: a trailing comma", "2 whole rows"),
-    (f"[{A},\n{A[:-1]},}}]", "line 2, column 35: a trailing comma", "Correct line 2"),
+    (
+        f"[{A},\n{A},\n]",
+        "line 3, column 1: a trailing comma",
+        "before line 3, column 1. 2 whole rows",
+    ),
+    (f"[{A},\n{A[:-1]},}}]", "line 2, column 35: a trailing comma", "Remove the comma"),
     (f"[{A},\n{A}", "line 2, column 35: the text ends before", "its end is missing"),
-    (f"[{A},\n{A[:20]}", "line 2, column 17: a string opened here never ends", "1 whole rows"),
+    (f"[{A},\n{A[:20]}", "line 2, column 17: a string opened here never ends", "1 whole row comes"),
     (f"[{A}\n{A}]", "line 2, column 1: expecting ',' delimiter", "Correct line 2"),
     (f"[{A}] x", "line 1, column 38: extra data", "one object per line"),
     ("[{'prompt': 'a'}]", "single quotes", "Correct line 1"),
-    ('{"data": [\n  {"a": 1},\n]}', "line 3, column 1: a trailing comma", "Correct line 3"),
+    ('{"data": [\n  {"a": 1},\n]}', "line 3, column 1: a trailing comma", "Remove the comma"),
     (f"{A},\n{A},\n", "extra data", "Put [ before the first row"),
     ("{" + '"a":{' * 100_000, "nested too deeply", "plain object"),
     ("[" * 100_000, "nested too deeply", "plain object"),

@@ -40,7 +40,16 @@ def test_the_chosen_layout_reads_its_share_of_a_mixture(tmp_path: Path) -> None:
     data = read_data(write(tmp_path, [ALPACA, PAIR, ALPACA]), layout="alpaca")
 
     assert [row.line for row in data.rows] == [1, 3]
-    assert [p.id for p in data.problems if p.severity == "fail"] == ["data.missing-field"]
+    assert [p.id for p in data.problems if p.severity == "fail"] == ["data.other-layout"]
+
+
+def test_a_stray_row_is_a_fault_of_that_row(tmp_path: Path) -> None:
+    data = read_data(write(tmp_path, [ALPACA] * 8 + [PAIR, QA]))
+
+    assert (data.layout, len(data.rows)) == ("alpaca", 8)
+    [problem] = data.problems
+    assert (problem.id, problem.severity) == ("data.other-layout", "fail")
+    assert "lines 9, 10: prompt_completion; columns 'answer', 'question'" in problem.message
 
 
 def test_two_readings_are_never_guessed(tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ def test_markers_and_echoes(tmp_path: Path) -> None:
     assert "line 3" in said["data.echo"]
 
 
+def test_text_decoded_wrongly_is_told(tmp_path: Path) -> None:
+    found = report(
+        tmp_path, [("a", "caf\u00c3\u00a9"), ("b", "caf\u00e9"), ("c", "it\u00e2\u20ac\u2122s")]
+    )
+
+    [finding] = found.findings
+    assert finding.id == "data.mojibake" and "lines 1, 3" in finding.message
+
+
 def test_lengths_and_sample(tmp_path: Path) -> None:
     found = report(tmp_path, [(str(number), "x" * number) for number in range(1, 101)])
 
