@@ -47,13 +47,13 @@ class FakeModel:
     has_sizes: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
     method: str
     path: str
     range: str
     has_token: bool
-    body_bytes: int
+    body_bytes: int = 0
 
 
 class FakeHub:
@@ -100,9 +100,10 @@ class FakeHub:
             gets = [s for s in self.seen if s.method == "GET" and s.path.endswith("/" + file_name)]
         return [s.range for s in gets]
 
-    def note(self, seen: Seen) -> None:
+    def note(self, seen: Seen) -> Seen:
         with self._lock:
             self.seen.append(seen)
+        return seen
 
     def take_fault(self, model: FakeModel, file_name: str) -> Fault | None:
         with self._lock:
@@ -232,19 +233,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("X-Linked-Etag", f'"{etag(model, file_name)}"')
             self.send_header("X-Linked-Size", str(len(data)))
         self.end_headers()
-        sent = 0
+        seen = self._note()
         if self.command == "GET":
-            sent = self._body(body, self.fake.take_fault(model, file_name))
-        self._note(sent)
+            self._body(body, self.fake.take_fault(model, file_name), seen)
 
-    def _body(self, body: bytes, fault: Fault | None) -> int:
+    def _body(self, body: bytes, fault: Fault | None, seen: Seen) -> None:
         limit = len(body) if fault is None else min(fault.after_bytes, len(body))
-        sent = 0
         with suppress(OSError):
-            while sent < limit:
-                piece = body[sent : min(sent + 16_384, limit)]
+            while seen.body_bytes < limit:
+                piece = body[seen.body_bytes : min(seen.body_bytes + 16_384, limit)]
                 self.wfile.write(piece)
-                sent += len(piece)
+                seen.body_bytes += len(piece)
                 if self.fake.bytes_per_s:
                     time.sleep(len(piece) / self.fake.bytes_per_s)
             self.wfile.flush()
@@ -252,7 +251,6 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.kind == "stall":
                 self.fake.release.wait(30)
             self.close_connection = True
-        return sent
 
     def _xet_token(self, name: str) -> None:
         if self._reachable(name, "main") is None:
@@ -290,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
-        self._note(0)
+        self._note()
 
     def _error(self, status: int, code: str, message: str, commit: str = "") -> None:
         body = json.dumps({"error": message}).encode()
@@ -305,12 +303,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
-        self._note(0)
+        self._note()
 
-    def _note(self, body_bytes: int) -> None:
+    def _note(self) -> Seen:
         path = unquote(urlsplit(self.path).path)
         asked = self.headers.get("Range", "")
-        self.fake.note(Seen(self.command, path, asked, bool(self._token()), body_bytes))
+        return self.fake.note(Seen(self.command, path, asked, bool(self._token())))
 
 
 def connect(patch: pytest.MonkeyPatch, url: str, home: Path) -> None:

@@ -131,8 +131,9 @@ def _json_file(name: str, file_name: str, revision: str) -> tuple[str, dict[str,
     is what makes the next start without network possible.
     """
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import silent_tqdm
 
-    path = Path(hf_hub_download(name, file_name, revision=revision, library_name="tailfin"))
+    path = Path(hf_hub_download(name, file_name, revision=revision, tqdm_class=silent_tqdm))
     try:
         value = json.loads(path.read_text("utf-8"))
     except ValueError as error:

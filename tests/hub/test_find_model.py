@@ -255,6 +255,7 @@ def test_the_environment_reaches_a_fresh_process(hub: FakeHub, tmp_path: Path) -
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == hub.models["nice/model"].commit, done.stderr
+    assert done.stderr == "", "no progress bar among the command's own words"
 
 
 def test_a_path_is_never_asked_of_the_hub(
