@@ -1,0 +1,48 @@
+"""`tailfin doctor`: every check of this box in under a second, before torch is installed too."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict
+
+from engine.cli.output import print_findings, print_json
+from engine.doctor.box import gather
+from engine.doctor.checks import Group, all_findings, examine, verdict
+from engine.errors import EXIT_DONE, EXIT_NO
+from engine.findings import any_fail
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plain", action="store_true", help="plain text, on a terminal too")
+
+
+def run(args: argparse.Namespace) -> int:
+    box = gather(os.environ)
+    groups = examine(box)
+    findings = all_findings(groups)
+    sentence = verdict(box, groups)
+    ok = not any_fail(findings)
+    if args.json:
+        print_json(
+            "doctor", ok=ok, data={"verdict": sentence, **_facts(asdict(box))}, findings=findings
+        )
+    else:
+        _print(groups, sentence)
+    return EXIT_DONE if ok else EXIT_NO
+
+
+def _print(groups: list[Group], sentence: str) -> None:
+    for group in groups:
+        print(group.name)
+        print_findings(group.findings)
+        print()
+    print(sentence)
+
+
+def _facts(box: dict[str, dict[str, object]]) -> dict[str, object]:
+    """The facts as JSON holds them: paths as text."""
+    torch = box["stack"].get("torch")
+    if isinstance(torch, dict):
+        torch["folder"] = str(torch["folder"])
+    return dict(box)

@@ -1,0 +1,73 @@
+"""The Python that trains: this one, another, or one that does not run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.doctor.stack import check_packages, check_python, read_stack
+from tests.doctor.boxes import STACK, box, only
+
+
+def test_this_interpreter_is_described() -> None:
+    stack = read_stack({})
+    assert stack.python == sys.executable
+    assert stack.version == sys.version_info[:3]
+    assert "pydantic" in stack.installed
+    assert stack.minimum["textual"] == "8.2.8"
+    assert "torch" not in stack.minimum  # judged by its own check
+    assert only(check_python(box(stack=stack))).severity == "ok"
+
+
+def test_another_interpreter_is_read_with_its_own_packages(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
+    (site,) = tmp_path.glob("lib/python*/site-packages")
+    (site / "transformers-4.40.0.dist-info").mkdir()
+    (site / "bitsandbytes").mkdir()
+    for name in ("cuda118", "cuda130", "cpu", "rocm72"):
+        (site / f"bitsandbytes/libbitsandbytes_{name}.so").touch()
+    stack = read_stack({"TAILFIN_PYTHON": str(tmp_path / "bin/python"), "BNB_CUDA_VERSION": "118"})
+    assert stack.installed == {"transformers": "4.40.0"}
+    assert stack.bitsandbytes_cuda == ((11, 8), (13, 0))
+    assert stack.bitsandbytes_override == "118"
+    assert stack.torch is None
+    assert "textual" not in stack.minimum  # the screens run elsewhere
+    missing, stale = check_packages(box(stack=stack))
+    assert "trl" in missing.message
+    assert missing.fix.startswith(f"{tmp_path}/bin/python -m pip install ")
+    assert "transformers 4.40.0 (needs 5.0)" in stale.message
+    assert "--upgrade transformers" in stale.fix
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/true"])
+def test_an_interpreter_that_does_not_run(python: str) -> None:
+    stack = read_stack({"TAILFIN_PYTHON": python})
+    assert only(check_python(box(stack=stack))).id == "python.broken"
+    assert check_packages(box(stack=stack)) == []
+
+
+def test_an_old_python() -> None:
+    finding = only(check_python(box(stack=replace(STACK, version=(3, 10, 13)))))
+    assert finding.severity == "fail"
+    assert "3.10.13 is older than 3.11" in finding.message
+
+
+def test_a_complete_stack() -> None:
+    finding = only(check_packages(box()))
+    assert finding.severity == "ok"
+    assert "transformers 5.23.0" in finding.message
+
+
+def test_missing_packages_are_named_with_setup() -> None:
+    finding = only(check_packages(box(stack=replace(STACK, installed={"trl": "1.16.0"}))))
+    assert finding.fix == "tailfin setup"
+    assert "transformers, bitsandbytes" in finding.message
+
+
+def test_without_a_list_nothing_is_claimed() -> None:
+    finding = only(check_packages(box(stack=replace(STACK, minimum={}))))
+    assert finding.severity == "info"

@@ -1,0 +1,108 @@
+"""torch against driver and card, the way public reports had it go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.doctor.facts import Gpu, GpuFacts
+from engine.doctor.torch_build import check_bitsandbytes, check_kernels, check_torch
+from engine.setup.torch_build import TorchBuild
+from tests.doctor.boxes import (
+    CPU_TORCH,
+    CUDA_13,
+    CUDA_126,
+    GPU,
+    H100,
+    RTX_5090,
+    STACK,
+    V100,
+    box,
+    only,
+)
+
+
+def test_a_fitting_torch() -> None:
+    assert only(check_torch(box())).severity == "ok"
+
+
+@pytest.mark.parametrize(
+    ("driver", "build", "fails"),
+    [
+        # https://github.com/pytorch/pytorch/issues/162531: driver of CUDA 12.8, wheel of CUDA 13
+        ("570.133.20", CUDA_13, True),
+        ("570.133.20", CUDA_126, False),
+        ("580.65.06", CUDA_13, False),
+        ("470.256.02", CUDA_126, True),
+    ],
+)
+def test_driver_against_wheel(driver: str, build: TorchBuild, fails: bool) -> None:
+    here = box(gpu=replace(GPU, driver=driver), stack=replace(STACK, torch=build))
+    finding = only(check_torch(here))
+    assert (finding.severity == "fail") == fails
+    if fails:
+        assert finding.id == "gpu.driver-too-old"
+        assert driver in finding.message
+        assert "--torch-index" in finding.fix
+
+
+def test_a_cpu_build_beside_a_gpu_fails() -> None:
+    # https://github.com/vladmandic/sdnext/issues/4232
+    finding = only(check_torch(box(stack=replace(STACK, torch=CPU_TORCH))))
+    assert (finding.severity, finding.id) == ("fail", "torch.cpu-build")
+    assert finding.fix
+
+
+def test_a_cpu_build_without_a_gpu_is_fine() -> None:
+    here = box(gpu=GpuFacts(), stack=replace(STACK, torch=CPU_TORCH))
+    assert only(check_torch(here)).severity == "ok"
+
+
+def test_an_old_and_a_missing_torch() -> None:
+    old = TorchBuild("2.5.1+cu121", "12.1", "", Path("/site/torch"))
+    assert only(check_torch(box(stack=replace(STACK, torch=old)))).id == "torch.too-old"
+    missing = only(check_torch(box(stack=replace(STACK, torch=None))))
+    assert (missing.severity, missing.fix) == ("fail", "tailfin setup")
+
+
+def test_another_interpreter_is_set_up_by_its_own_pip() -> None:
+    other = replace(STACK, torch=None, is_own=False)
+    assert only(check_torch(box(stack=other))).fix == "/env/bin/python -m pip install torch"
+
+
+@pytest.mark.parametrize(
+    ("card", "build", "fails"),
+    [
+        (RTX_5090, CUDA_126, True),  # https://github.com/pytorch/pytorch/issues/167244
+        (RTX_5090, CUDA_13, False),
+        (V100, CUDA_13, True),  # https://github.com/pytorch/pytorch/issues/172352
+        (V100, CUDA_126, False),
+        (H100, CUDA_13, False),
+        (H100, CUDA_126, False),
+    ],
+)
+def test_card_against_wheel(card: Gpu, build: TorchBuild, fails: bool) -> None:
+    here = box(gpu=replace(GPU, gpus=(card,)), stack=replace(STACK, torch=build))
+    assert bool(check_kernels(here)) == fails
+
+
+def test_bitsandbytes_without_a_library_for_this_cuda() -> None:
+    # https://github.com/bitsandbytes-foundation/bitsandbytes/issues/112
+    stack = replace(STACK, bitsandbytes_cuda=((11, 8), (12, 6)))
+    finding = only(check_bitsandbytes(box(stack=stack)))
+    assert finding.severity == "fail"
+    assert "CUDA 13" in finding.message
+    assert "11.8, 12.6" in finding.message
+
+
+def test_bitsandbytes_overridden() -> None:
+    stack = replace(STACK, bitsandbytes_override="118")
+    assert only(check_bitsandbytes(box(stack=stack))).id == "bitsandbytes.override"
+
+
+def test_bitsandbytes_that_fits_or_runs_on_the_cpu() -> None:
+    assert only(check_bitsandbytes(box())).severity == "ok"
+    cpu = replace(STACK, torch=CPU_TORCH, bitsandbytes_cuda=())
+    assert only(check_bitsandbytes(box(stack=cpu))).severity == "ok"
