@@ -58,6 +58,8 @@ class Job:
         self.stop_wanted = False
         self.stops_itself = False
         self._journal = journal
+        self._progress_stage = ""
+        self._progress_done = 0.0
         self._stage_began = time.monotonic()
         self._progress_written = 0.0
         self._write_lock = threading.Lock()
@@ -73,7 +75,8 @@ class Job:
 
     def stage(self, name: str, detail: str = "") -> None:
         """Begin a stage; progress counts from here."""
-        self.phase = name
+        self.phase = self._progress_stage = name
+        self._progress_done = 0.0
         self._stage_began = time.monotonic()
         self._progress_written = 0.0
         self.write(Stage(name=name, detail=detail))
@@ -82,7 +85,12 @@ class Job:
     def progress(self, done: float, total: float, unit: str, *, stage: str = "") -> None:
         """Say how far the stage is, with its mean rate and time left; at most twice a second."""
         now = time.monotonic()
-        if done < total and now - self._progress_written < _PROGRESS_EVERY_S:
+        name = stage or self.phase
+        if name != self._progress_stage or done < self._progress_done:
+            # Something else is counted now (an evaluation within the training): its own clock.
+            self._progress_stage, self._stage_began, self._progress_written = name, now, 0.0
+        self._progress_done = done
+        if 0 < done < total and now - self._progress_written < _PROGRESS_EVERY_S:
             return
         self._progress_written = now
         elapsed = now - self._stage_began
@@ -90,7 +98,7 @@ class Job:
         eta_s = (total - done) / rate if rate > 0 and total > done else 0.0
         self.write(
             Progress(
-                stage=stage or self.phase,
+                stage=name,
                 done=float(done),
                 total=float(total),
                 unit=unit,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.data.lengths import LengthAdvice, suggest_max_length
 from engine.data.read import read_data
@@ -15,7 +15,13 @@ from engine.findings import Finding, any_fail, worst_first
 from engine.runs.store import RunFolder
 from engine.spec import Spec
 from engine.worker.job import Job
-from engine.worker.tokens import TokenRow, check_tokens, render_template, tokenise_rows
+from engine.worker.tokens import (
+    TokenRow,
+    check_contents,
+    check_tokens,
+    render_template,
+    tokenise_rows,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,7 +47,7 @@ class TrainingRows:
         )
 
 
-def prepare_rows(job: Job, spec: Spec, tokenizer: object, model_limit: int | None) -> TrainingRows:
+def prepare_rows(job: Job, spec: Spec, tokenizer: Any, model_limit: int | None) -> TrainingRows:
     """Read, split, tokenise and check; raises TailfinError when a row would train nothing.
 
     The held-out rows are written into the run folder, so that every later verdict uses them.
@@ -49,12 +55,17 @@ def prepare_rows(job: Job, spec: Spec, tokenizer: object, model_limit: int | Non
     train_rows, held_out_rows = _split(spec)
     _write_held_out(job.run, held_out_rows)
     template = render_template(tokenizer, spec.model.chat_template)
+    # Saved with the result: the model is served with the very template it was trained with.
+    tokenizer.chat_template = template.source
+    _judge(job, [*template.notices, *check_contents(train_rows, tokenizer)])
     total = len(train_rows) + len(held_out_rows)
     job.progress(0, total, "rows")
-    tokenise = {"loss_on": spec.train.loss_on, "num_proc": spec.data.num_proc}
-    train = tokenise_rows(train_rows, tokenizer, template, **tokenise)  # type: ignore[arg-type]
-    job.progress(len(train), total, "rows")
-    held_out = tokenise_rows(held_out_rows, tokenizer, template, **tokenise)  # type: ignore[arg-type]
+    train, held_out = (
+        tokenise_rows(
+            part, tokenizer, template, loss_on=spec.train.loss_on, num_proc=spec.data.num_proc
+        )
+        for part in (train_rows, held_out_rows)
+    )
     job.progress(total, total, "rows")
     advice = suggest_max_length([len(row.input_ids) for row in train], model_limit)
     max_length = spec.data.max_length or advice.max_length

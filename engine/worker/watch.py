@@ -123,6 +123,7 @@ class Watch(TrainerCallback):
         if self._eval_done == 0:
             self._eval_total = len(eval_dataloader)
             self._phase_began = time.monotonic()
+            self._job.progress(0, self._eval_total, "batches", stage="eval")
         self._eval_done += 1
         self._job.progress(self._eval_done, self._eval_total, "batches", stage="eval")
 
