@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
+import sys
 import tomllib
 from pathlib import Path
 
@@ -57,6 +60,32 @@ def test_pins_yield_to_the_torch_that_stays(tmp_path: Path) -> None:
     known = {"torch": Distribution("torch", "2.6.0+cu124", info)}
     kept = pins_beside_torch(["sympy==1.14.0", "trl==1.16.0"], "2.6.0+cu124", known)
     assert kept == ["torch==2.6.0+cu124", "trl==1.16.0"]
+
+
+def test_every_library_imported_is_declared() -> None:
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    train = {
+        canonicalize_name(Requirement(line).name)
+        for line in PROJECT["optional-dependencies"]["train"]
+    }
+    owners = importlib.metadata.packages_distributions()
+    for folder in ("engine", "tui"):
+        for file in (ROOT / folder).rglob("*.py"):
+            allowed = declared | train if "worker" in file.parts else declared
+            for name in _imported(file) - set(sys.stdlib_module_names) - {"engine", "tui"}:
+                owner = {canonicalize_name(dist) for dist in owners.get(name, [name])}
+                assert owner & allowed, f"{file}: {name} is not declared in pyproject.toml"
+
+
+def _imported(file: Path) -> set[str]:
+    """Top-level names of everything a file imports, inside functions too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
 
 
 def test_a_missing_pin_file_is_named(tmp_path: Path) -> None:
