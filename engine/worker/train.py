@@ -49,6 +49,7 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
     from trl import SFTConfig
 
     from engine.worker.arguments import lora_arguments, sft_arguments
+    from engine.worker.bnb_seams import keep_trainable
     from engine.worker.deliver import deliver
     from engine.worker.device import device_name
     from engine.worker.load import load_model
@@ -66,8 +67,19 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
     path = _fetch(job, spec)
 
     job.stage("load", spec.model.path)
-    loaded = load_model(path, spec, report=lambda done, total: job.progress(done, total, "bytes"))
+    loaded = load_model(
+        path,
+        spec,
+        report=lambda done, total: job.progress(done, total, "bytes"),
+        on_stall=lambda seconds, advice: job.notice(
+            "load.stalled", "warn", f"No bytes were read for {seconds:.0f} s.", advice
+        ),
+    )
+    for finding in loaded.findings:
+        job.notice(finding.id, finding.severity, finding.message, finding.fix)
     model, tokenizer = loaded.model, loaded.tokenizer
+    if loaded.quantized == 4:
+        keep_trainable(model)
 
     job.stage("tokenise", spec.data.path)
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
