@@ -44,12 +44,15 @@ def refusal(error: Exception, name: str, revision: str, did_you_mean: str = "") 
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
+        LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
     if isinstance(error, TailfinError):
         return error
+    if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # it only says that the cache could not help either
     if is_unreachable(error):
         return offline(name, _reason(error))
     if isinstance(error, HFValidationError):

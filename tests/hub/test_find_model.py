@@ -15,6 +15,7 @@ import pytest
 
 from engine.errors import TailfinError
 from engine.hub import find_model
+from engine.hub.refusal import refusal
 from tests.fake_hub import FakeHub, FakeModel, connect, fake_hub, tiny_files
 
 SECRET = "hf_abcdefghijklmnopqrstuvwxyz"
@@ -233,6 +234,17 @@ def test_sizes_are_asked_for_where_a_mirror_leaves_them_out(hub: FakeHub) -> Non
     model = hub.add(FakeModel("nice/model", tiny_files(), has_sizes=False))
     sizes = dict(find_model("nice/model").files)
     assert sizes["model.safetensors"] == len(model.files["model.safetensors"])
+
+
+def test_the_reason_behind_the_cache_is_told(hub: FakeHub) -> None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.utils import httpx
+
+    error = LocalEntryNotFoundError("not in the cache")
+    error.__cause__ = httpx.ConnectError("no route to host")
+    said = refusal(error, "nice/model", "main")
+    assert said.error_id == "hub.offline"
+    assert "no route to host" in said.message
 
 
 @pytest.mark.parametrize("path", ["a/b/c", "", "  ", "owner/na me", "x" * 5000, "owner/../etc"])
