@@ -39,7 +39,7 @@ def model(hub: FakeHub) -> FakeModel:
 
 def download(place: ModelPlace, **options: object) -> tuple[str, list[tuple[int, int]]]:
     seen: list[tuple[int, int]] = []
-    settings: dict[str, object] = {"stall_s": 0.4, "retry_wait_s": 0.01, **options}
+    settings: dict[str, object] = {"stall_s": 10.0, "retry_wait_s": 0.01, **options}
     folder = download_model(place, lambda done, total: seen.append((done, total)), **settings)  # type: ignore[arg-type]
     return folder, seen
 
@@ -111,7 +111,7 @@ def test_two_processes_at_once_fetch_every_byte_once(
     hub.bytes_per_s = 400_000
     child = downloader(hub, tmp_path)
     wait_for(lambda: hub.body_bytes(WEIGHTS) > 0, 20, child)
-    folder, _ = download(find_model("nice/model"), stall_s=5)
+    folder, _ = download(find_model("nice/model"))
     assert child.wait(20) == 0
     assert hub.body_bytes(WEIGHTS) == len(model.files[WEIGHTS])
     assert (Path(folder) / WEIGHTS).read_bytes() == model.files[WEIGHTS]
@@ -130,7 +130,10 @@ def test_a_stall_is_told_and_the_download_goes_on(hub: FakeHub, model: FakeModel
     model.faults[WEIGHTS] = Fault("stall", 150_000)
     told: list[tuple[float, str]] = []
     folder, _ = download(
-        find_model("nice/model"), on_stall=lambda seconds, advice: told.append((seconds, advice))
+        find_model("nice/model"),
+        on_stall=lambda seconds, advice: told.append((seconds, advice)),
+        stall_s=0.4,
+        tries=20,
     )
     assert (Path(folder) / WEIGHTS).read_bytes() == model.files[WEIGHTS]
     assert told and told[0][0] >= 0.4
@@ -192,7 +195,7 @@ def test_a_stop_request_ends_it_within_a_moment_and_keeps_the_bytes(
 def test_progress_comes_at_most_twice_a_second(hub: FakeHub, model: FakeModel) -> None:
     hub.bytes_per_s = 400_000
     began = time.monotonic()
-    _, seen = download(find_model("nice/model"), stall_s=5)
+    _, seen = download(find_model("nice/model"))
     elapsed_s = time.monotonic() - began
     assert 2 <= len(seen) <= elapsed_s / 0.5 + 2
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -288,7 +291,12 @@ def test_where_xet_fails_plain_http_goes_on(hub: FakeHub, xet_model: FakeModel) 
     partial.parent.mkdir(parents=True)
     partial.write_bytes(xet_model.files[WEIGHTS][:1_000_000])
     told: list[str] = []
-    folder, _ = download(find_model("nice/xet"), on_stall=lambda _, advice: told.append(advice))
+    folder, _ = download(
+        find_model("nice/xet"),
+        on_stall=lambda _, advice: told.append(advice),
+        stall_s=0.4,
+        tries=20,
+    )
     assert (Path(folder) / WEIGHTS).read_bytes() == xet_model.files[WEIGHTS]
     assert hub.ranges(WEIGHTS) == ["bytes=1000000-"]
     assert "HF_HUB_DISABLE_XET" in told[0]
