@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.data.text import inert
+from engine.data.text import counted, inert
 from engine.findings import Finding, Severity, worst_first
 
 _SKIP = "or leave such rows out with --skip-bad-rows."
@@ -128,7 +128,6 @@ def _finding(group: list[Fault], path: str) -> Finding:
     first = group[0]
     kind = KINDS[first.kind]
     num_rows = len({fault.record for fault in group})
-    rows = "1 row" if num_rows == 1 else f"{num_rows} rows"
     field = f" in field {first.field}" if first.field else ""
     details = list(dict.fromkeys(fault.detail for fault in group if fault.detail))
     seen = f": {'; '.join(details[:3])}{' and others' if len(details) > 3 else ''}"
@@ -136,7 +135,9 @@ def _finding(group: list[Fault], path: str) -> Finding:
     return Finding(
         id=f"data.{first.kind}",
         severity=kind.severity,
-        message=inert(f"{rows} {kind.text}{field}, at {where}{seen if details else ''}."),
+        message=inert(
+            f"{counted(num_rows, 'row')} {kind.text}{field}, at {where}{seen if details else ''}."
+        ),
         fix=kind.fix,
         where=place(path, first.record, first.line),
     )

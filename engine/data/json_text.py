@@ -179,6 +179,8 @@ def _reason(text: str, said: str, position: int) -> str:
         return "a raw line break or tab inside a string (write \\n or \\t)"
     if said.startswith("Unterminated string"):
         return "a string opened here never ends"
+    if said == "Extra data":
+        return "more text after the end of the value (two rows on one line?)"
     return said[:1].lower() + said[1:]
 
 

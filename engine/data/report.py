@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from engine.data.faults import place, places
 from engine.data.lengths import percentile
 from engine.data.rows import DataFile, Row
-from engine.data.text import fold
+from engine.data.text import counted, fold
 from engine.findings import Finding
 
 # Whole answers that stand for "nothing here" in public instruction sets, folded.
@@ -155,12 +155,11 @@ def _rows_finding(
 ) -> Finding | None:
     if not rows:
         return None
-    num = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
     where = places((row.record, row.line) for row in rows)
     return Finding(
         finding_id,
         "warn",
-        f"{num} {text}, at {where}.",
+        f"{counted(len(rows), 'row')} {text}, at {where}.",
         fix,
         place(path, rows[0].record, rows[0].line),
     )

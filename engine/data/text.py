@@ -19,6 +19,11 @@ def inert(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c == "\t" else _escape(c) for c in text)
 
 
+def counted(num: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{num} {noun}" if num == 1 else f"{num} {noun}s"
+
+
 def fold(text: str) -> str:
     """The text without case, spaces and punctuation, so that trivial variants are equal.
 

@@ -114,7 +114,8 @@ def check_tokens(
             )
         )
     findings += _check_ends(token_rows)
-    cut = [row for row in token_rows if _any_trained(row.labels[limit:])]
+    gone = {id(row) for row in untrained}
+    cut = [r for r in token_rows if id(r) not in gone and _any_trained(r.labels[limit:])]
     if cut:
         lost = sum(label != IGNORED for row in cut for label in row.labels[limit:])
         share = lost / max(1, sum(row.num_trained for row in token_rows))
@@ -124,7 +125,8 @@ def check_tokens(
                 "data.cut-answers",
                 "warn",
                 f"{said}; {share:.1%} of the trained tokens and their end tokens are lost.",
-                f"Set data.max_length={max(len(row.input_ids) for row in cut)}, or shorten them.",
+                f"Raise data.max_length as far as the model allows "
+                f"({max(len(row.input_ids) for row in cut)} cuts none), or shorten them.",
                 "data.max_length",
             )
         )
