@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.errors import TailfinError
 from engine.runs.lock import holder
 from engine.runs.reader import Reader
+from engine.runs.state import LIVE, observe
 from engine.runs.store import RunFolder
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -86,14 +87,22 @@ def launch(run: RunFolder, command: Sequence[str], *, timeout_s: float = 30.0) -
     )
 
 
-def refuse_if_held(run: RunFolder) -> None:
-    """Raise when a live process has this run: two workers would write over each other."""
-    for lock in (run.worker_lock, run.supervisor_lock):
-        pid = holder(lock)
-        if pid is not None:
+def refuse_if_held(run: RunFolder, *, patience_s: float = 20.0) -> None:
+    """Raise when a live process has this run: two workers would write over each other.
+
+    A run that has said its last word is given time to let go: its processes still tidy up.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        holders = [holder(lock) for lock in (run.worker_lock, run.supervisor_lock)]
+        pid = next((pid for pid in holders if pid is not None), None)
+        if pid is None:
+            return
+        if observe(run).state in LIVE or time.monotonic() > deadline:
             raise TailfinError(
                 f"The run {run.id} is already at work (process {pid}).",
                 f"Follow it with: tailfin attach {run.id}, or end it with: tailfin stop {run.id}",
                 where=run.path,
                 exit_code=1,
             )
+        time.sleep(0.05)
