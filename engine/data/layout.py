@@ -94,9 +94,11 @@ def decide_layout(
 
 def other_layout(value: Mapping[str, object], name: str) -> str:
     """What a record is that has nothing of layout `name`: another layout or strange columns."""
-    if not value or name not in REQUIRED or _shares(value, name):
+    if not value or name not in REQUIRED:
         return ""
     readings = _readings(value)
+    if name in readings or (not readings and _shares(value, name)):
+        return ""
     return readings[0] if readings else f"columns {_listed(sorted(map(str, value))[:6])}"
 
 

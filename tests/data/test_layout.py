@@ -36,6 +36,14 @@ def test_a_mixture_lists_counts_and_first_lines(tmp_path: Path) -> None:
     assert "--set data.format=alpaca --skip-bad-rows" in caught.value.hint
 
 
+def test_null_fields_hide_no_stray_row(tmp_path: Path) -> None:
+    """Parquet gives every row all columns, null where the row has none."""
+    stray = {"instruction": None, "output": None, **PAIR}
+    data = read_data(write(tmp_path, [ALPACA] * 9 + [stray]))
+
+    assert [p.id for p in data.problems if p.severity == "fail"] == ["data.other-layout"]
+
+
 def test_the_chosen_layout_reads_its_share_of_a_mixture(tmp_path: Path) -> None:
     data = read_data(write(tmp_path, [ALPACA, PAIR, ALPACA]), layout="alpaca")
 
