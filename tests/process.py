@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "tui"]
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """A quiet environment: offline, one thread, this very checkout importable."""
     env = dict(os.environ) | {
         "HF_HUB_OFFLINE": "1",
@@ -27,17 +27,17 @@ def environment(**more: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "NO_COLOR": "1",
     }
-    return env | more
+    return env | dict(more or {})
 
 
 def tailfin(
-    *words: str, cwd: Path, timeout_s: float = 100, **env: str
+    *words: str, cwd: Path, env: Mapping[str, str] | None = None, timeout_s: float = 150
 ) -> subprocess.CompletedProcess[str]:
     """One command to its end; runs land in `cwd`/runs."""
     return subprocess.run(
         [*COMMAND, *words],
         cwd=cwd,
-        env=environment(TAILFIN_RUNS=str(cwd / "runs"), **env),
+        env=environment({"TAILFIN_RUNS": str(cwd / "runs"), **(env or {})}),
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -53,14 +53,13 @@ def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return loaded
 
 
-def train_words(**settings: object) -> list[str]:
-    """`train` on the bundled model and data, with settings given as section__field=value."""
+def train_words(settings: Mapping[str, object]) -> list[str]:
+    """`train` on the bundled model and data, with settings by dotted path."""
     samples = bundled("samples")
     words = ["train", "--model", str(samples / "model"), "--data", str(samples / "good.jsonl")]
     words += ["--profile", "cpu-demo"]
-    for name, value in settings.items():
-        word = json.dumps(value) if not isinstance(value, str) else value
-        words += ["--set", f"{name.replace('__', '.')}={word}"]
+    for path, value in settings.items():
+        words += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
     return words
 
 
@@ -70,9 +69,11 @@ def only_run(cwd: Path) -> RunFolder:
     return RunFolder(folders[0])
 
 
-def start(cwd: Path, env: dict[str, str] | None = None, **settings: object) -> RunFolder:
+def start(
+    cwd: Path, settings: Mapping[str, object], env: Mapping[str, str] | None = None
+) -> RunFolder:
     """A detached training; returns its folder once it is alive."""
-    done = tailfin(*train_words(**settings), "--detach", "--json", cwd=cwd, **(env or {}))
+    done = tailfin(*train_words(settings), "--detach", "--json", cwd=cwd, env=env)
     assert done.returncode == 0, done.stderr + done.stdout
     return RunFolder(Path(answer(done)["data"]["path"]))
 

@@ -12,7 +12,6 @@ from engine.bundled import bundled
 from engine.cli.follow import follow
 from engine.cli.output import print_json
 from engine.cli.spec_arguments import add_runs_argument
-from engine.errors import EXIT_NO, TailfinError
 
 # What the training worker imports; asked for without importing any of it.
 _STACK = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
@@ -24,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Doctor, data, budget, training, comparison, export; a failing stage ends it."""
+    """Setup where it is needed, doctor, data, budget, training, comparison, export."""
     # With --json stdout carries the one object; what the stages print goes to stderr.
     out = contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext()
     with out:
@@ -45,7 +44,10 @@ class _Demo:
         self._samples = bundled("samples")
 
     def play(self, *, export: bool) -> int:
-        _require_stack()
+        if missing := _missing_stack():
+            print(f"The training stack is not installed yet: {', '.join(missing)}.")
+            if code := self._stage("0 of 6  the training stack", ["setup"]):
+                return self._give_up("setup", code)
         spec = str(self._samples / "demo.toml")
         model, data = str(self._samples / "model"), str(self._samples / "good.jsonl")
         began = time.monotonic()
@@ -113,14 +115,8 @@ class _Demo:
         return code
 
 
-def _require_stack() -> None:
+def _missing_stack() -> list[str]:
+    """What the training imports and this Python does not have; asked without importing it."""
     from importlib.util import find_spec
 
-    missing = [name for name in _STACK if find_spec(name) is None]
-    if missing:
-        raise TailfinError(
-            f"The training stack is not installed: {', '.join(missing)} missing.",
-            "Install what fits this box with: tailfin setup",
-            exit_code=EXIT_NO,
-            error_id="stack.missing",
-        )
+    return [name for name in _STACK if find_spec(name) is None]

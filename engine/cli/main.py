@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol
 
 from engine import __version__
-from engine.errors import EXIT_INTERRUPTED, EXIT_USAGE, TailfinError
+from engine.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, TailfinError
 
 # name -> (module, one line of help); a command's module has configure(parser) and run(args) -> int
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -58,13 +59,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.configure(parser)
     args = parser.parse_args(rest)
     try:
-        return command.run(args)
+        code = command.run(args)
+        sys.stdout.flush()
+        return code
     except TailfinError as error:
         _report(name, error, as_json=bool(args.json))
         return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader left (tailfin doctor | head): nothing more to say, and no traceback for it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
 
 
 def _report(name: str, error: TailfinError, *, as_json: bool) -> None:

@@ -11,15 +11,13 @@ from pathlib import Path
 from engine.doctor.facts import GIB, Box, StorageFacts, Volume
 from engine.doctor.hub import hub_cache
 from engine.findings import Finding
-from engine.runs.store import runs_root
+from engine.runs.store import PERSISTENT, runs_root
 
 MIN_FREE_GIB = 2.0
 # A 7B model's weights in 16 bits, its adapter and two checkpoints.
 COMFORT_GIB = 20.0
 
 CACHE, RUNS, TEMPORARY, SYSTEM = "model cache", "runs", "temporary files", "system"
-# Volumes of rented boxes that outlive the container: RunPod and Vast, AutoDL, Lambda, generic.
-PERSISTENT = ("/workspace", "/root/autodl-tmp", "/lambda/nfs", "/data", "/mnt/data")
 
 
 def places(env: Mapping[str, str]) -> list[tuple[str, Path]]:

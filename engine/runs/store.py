@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.errors import TailfinError
 
 # Volumes that outlive a rented box's container, by platform (RunPod, Vast, AutoDL, Lambda).
-_PERSISTENT = ("/workspace", "/root/autodl-tmp", "/data", "/mnt/data", "/lambda/nfs")
+PERSISTENT = ("/workspace", "/root/autodl-tmp", "/data", "/mnt/data", "/lambda/nfs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def runs_root(chosen: str | None = None) -> Path:
         return Path(chosen).expanduser().resolve()
     if named := os.environ.get("TAILFIN_RUNS"):
         return Path(named).expanduser().resolve()
-    volumes = [Path(p) for p in _PERSISTENT if os.path.ismount(p) and os.access(p, os.W_OK)]
+    volumes = [Path(p) for p in PERSISTENT if os.path.ismount(p) and os.access(p, os.W_OK)]
     if volumes:
         biggest = max(volumes, key=lambda p: os.statvfs(p).f_blocks * os.statvfs(p).f_frsize)
         return biggest / "tailfin" / "runs"
@@ -108,7 +108,7 @@ def runs_root(chosen: str | None = None) -> Path:
 def all_roots(chosen: str | None = None) -> list[Path]:
     """Every folder that may hold runs, the one for new runs first."""
     candidates = [runs_root(chosen), Path.cwd() / "runs"]
-    candidates += [Path(p) / "tailfin" / "runs" for p in _PERSISTENT]
+    candidates += [Path(p) / "tailfin" / "runs" for p in PERSISTENT]
     seen: dict[Path, None] = {}
     for path in candidates:
         seen.setdefault(path.resolve(), None)

@@ -110,10 +110,12 @@ def sft_arguments(
     resuming: bool,
     dtype: str,
     on_gpu: bool,
+    has_bf16: bool = False,
 ) -> dict[str, object]:
     """Keyword arguments for `trl.SFTConfig`.
 
-    `max_length` is the resolved one in tokens, `dtype` the loaded model's (`bfloat16`, ...).
+    `max_length` is the resolved one in tokens, `dtype` the loaded model's (`bfloat16`, ...),
+    `has_bf16` whether the card computes in bfloat16.
     """
     train, evaluation = spec.train, spec.eval
     return {
@@ -138,8 +140,9 @@ def sft_arguments(
         "seed": train.seed,
         "logging_steps": train.log_every,
         "eval_on_start": evaluation.at_start and has_eval and not resuming,
-        # Autocast only over a half-precision base; on float32 it would change the numbers.
-        "bf16": dtype == "bfloat16",
+        # Autocast over a half-precision base; over float32 weights only where all of them are
+        # trained: they keep what bfloat16 would round away, the arithmetic runs in bfloat16.
+        "bf16": dtype == "bfloat16" or (has_bf16 and train.method in ("full", "freeze")),
         "fp16": dtype == "float16",
         "use_cpu": not on_gpu,
         "dataloader_pin_memory": on_gpu,

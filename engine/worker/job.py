@@ -33,6 +33,7 @@ from engine.runs.host import boot_id, host_name
 from engine.runs.journal import Journal
 from engine.runs.lock import Held, Lock
 from engine.runs.store import RunFolder
+from engine.worker.log import tolerate_full_disk
 
 # Progress of one stage is written at most this often.
 _PROGRESS_EVERY_S = 0.5
@@ -134,6 +135,7 @@ def run_job(
     except Held as held:
         print(f"This run already has a worker (process {held.pid}).", flush=True)
         return EXIT_NO
+    tolerate_full_disk()
     journal = Journal(run.events)
     job = Job(run, journal)
     job.step = from_step

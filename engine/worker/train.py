@@ -64,11 +64,11 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
         message = f"{path.name} was cut short while it was saved; it is skipped."
         job.notice("checkpoint.cut-short", "warn", message)
 
-    path = _fetch(job, spec)
+    folder = _fetch(job, spec)
 
     job.stage("load", spec.model.path)
     loaded = load_model(
-        path,
+        folder,
         spec,
         report=lambda done, total: job.progress(done, total, "bytes"),
         on_stall=lambda seconds, advice: job.notice(
@@ -95,6 +95,7 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
             resuming=resume_from is not None,
             dtype=loaded.dtype,
             on_gpu=torch.cuda.is_available(),
+            has_bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(False),
         )
     )
     lora = lora_arguments(spec)
@@ -140,6 +141,8 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
 def _fetch(job: Job, spec: Spec) -> str:
     """The model's local folder; a hub name is downloaded as a stage of its own."""
     place = find_model(spec.model.path, spec.model.revision)
+    if place.note:
+        job.notice("model.from-cache", "info", place.note)
     if place.is_local:
         return place.path
     from engine.worker.download import download_model

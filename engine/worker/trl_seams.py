@@ -5,6 +5,7 @@ A test checks each seam by name, so that an upgrade which moves one fails there 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from transformers import PrinterCallback
@@ -59,12 +60,12 @@ class Trainer(SFTTrainer):
 def update_steps_per_epoch(trainer: SFTTrainer) -> int:
     """Optimizer steps in one pass over the prepared (cut, packed) training rows."""
     batches = len(trainer.get_train_dataloader())
-    accumulation = trainer.args.gradient_accumulation_steps
-    return max(1, -(-batches // accumulation))
+    accumulation = int(trainer.args.gradient_accumulation_steps)
+    return max(1, math.ceil(batches / accumulation))
 
 
 def total_steps(trainer: SFTTrainer) -> int:
     """Optimizer steps of the whole run."""
     if trainer.args.max_steps > 0:
         return int(trainer.args.max_steps)
-    return max(1, int(-(-trainer.args.num_train_epochs * update_steps_per_epoch(trainer) // 1)))
+    return max(1, math.ceil(float(trainer.args.num_train_epochs) * update_steps_per_epoch(trainer)))

@@ -24,10 +24,14 @@ class Script:
         path.write_bytes(b"".join(encode(event) for event in self.events))
 
 
-def started(attempt: int = 1, from_step: int = 0, **kwargs: object) -> Started:
-    values: dict[str, object] = {"job": "train", "host": "box", "boot_id": "b", "pid": 1}
-    values |= kwargs
-    return Started(attempt=attempt, from_step=from_step, **values)  # type: ignore[arg-type]
+def started(
+    attempt: int = 1,
+    from_step: int = 0,
+    host: str = "box",
+    boot_id: str = "b",
+    changes: dict[str, str] | None = None,
+) -> Started:
+    return Started(attempt, "train", host, boot_id, 1, from_step, changes)
 
 
 def step(number: int, loss: float = 1.0) -> Step:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.runs import journal as journal_module
 from engine.runs.events import Finished, Notice, Stage
 from engine.runs.journal import Journal
 from engine.runs.reader import Reader, read_all
@@ -53,7 +52,7 @@ def test_a_full_disk_holds_records_back_and_the_last_word_still_fits(
             raise OSError(errno.ENOSPC, "No space left on device")
         return real_write(fd, data)
 
-    monkeypatch.setattr(journal_module.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     journal.write(_notice("held back"))
     assert read_all(path) == []
     journal.write(Finished(step=1, result="adapter"))
@@ -68,7 +67,7 @@ def test_a_half_written_record_is_taken_back(
     journal = Journal(path)
     journal.write(_notice("whole"))
     real_write = os.write
-    monkeypatch.setattr(journal_module.os, "write", lambda fd, data: real_write(fd, data[:10]))
+    monkeypatch.setattr(os, "write", lambda fd, data: real_write(fd, data[:10]))
     journal.write(_notice("half"))
     monkeypatch.undo()
     assert path.read_bytes().endswith(b"\n")

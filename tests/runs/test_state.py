@@ -33,8 +33,8 @@ def _run(tmp_path: Path, script: Script) -> RunFolder:
     return run
 
 
-def _here(**kwargs: object) -> Script:
-    return Script().add(started(host=host_name(), boot_id=boot_id(), **kwargs))
+def _here() -> Script:
+    return Script().add(started(host=host_name(), boot_id=boot_id()))
 
 
 def _hold(*paths: Path) -> subprocess.Popen[str]:

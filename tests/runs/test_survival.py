@@ -27,7 +27,11 @@ from tests.process import (
 )
 
 pytestmark = pytest.mark.timeout(240)
-LONG = {"train__max_steps": 400, "eval__at_start": False, "data__eval_max_rows": 8}
+LONG: dict[str, object] = {
+    "train.max_steps": 400,
+    "eval.at_start": False,
+    "data.eval_max_rows": 8,
+}
 
 
 def _supervisor(run: RunFolder) -> int:
@@ -46,9 +50,9 @@ def test_the_step_count_rises_without_starter_terminal_and_reader(tmp_path: Path
     """SIGKILL of the starter, its pseudo-terminal closed, another reader stopped: nothing stops."""
     main, side = pty.openpty()
     starter = subprocess.Popen(
-        [*COMMAND, *train_words(**LONG)],
+        [*COMMAND, *train_words(LONG)],
         cwd=tmp_path,
-        env=environment(TAILFIN_RUNS=str(tmp_path / "runs")),
+        env=environment({"TAILFIN_RUNS": str(tmp_path / "runs")}),
         stdin=side,
         stdout=side,
         stderr=side,
@@ -100,8 +104,7 @@ def test_the_step_count_rises_without_starter_terminal_and_reader(tmp_path: Path
 
 def test_a_killed_worker_is_told_and_resume_continues_exactly(tmp_path: Path) -> None:
     run = start(
-        tmp_path,
-        **{**LONG, "train__max_steps": 60, "save__every_steps": 10, "eval__every_steps": 60},
+        tmp_path, LONG | {"train.max_steps": 60, "save.every_steps": 10, "eval.every_steps": 60}
     )
     try:
         observed = wait_until(run, lambda o: any(c.step >= 10 for c in o.status.checkpoints))
@@ -129,8 +132,8 @@ def test_a_killed_worker_is_told_and_resume_continues_exactly(tmp_path: Path) ->
         assert [p.step for p in ended.status.steps] == list(range(1, 61))
         # the schedule went on: the same steps got the same learning rates, down to the end
         after = {point.step: point.learning_rate for point in ended.status.steps}
-        for step in before:
-            assert after[step] == pytest.approx(before[step], rel=1e-12)
+        for step, rate in before.items():
+            assert after[step] == pytest.approx(rate, rel=1e-12)
         assert after[60] < after[whole.step + 1] < max(after.values())
         assert any(n.id == "checkpoint.cut-short" for n in ended.status.notices)
         assert not (cut / MANIFEST).exists()
@@ -139,7 +142,7 @@ def test_a_killed_worker_is_told_and_resume_continues_exactly(tmp_path: Path) ->
 
 
 def test_a_killed_supervisor_leaves_the_training_and_both_killed_are_told(tmp_path: Path) -> None:
-    run = start(tmp_path, **LONG)
+    run = start(tmp_path, LONG)
     try:
         wait_for_step(run, 2)
         os.kill(_supervisor(run), signal.SIGKILL)
@@ -156,7 +159,7 @@ def test_a_killed_supervisor_leaves_the_training_and_both_killed_are_told(tmp_pa
 
 
 def test_sigterm_to_the_supervisor_saves_and_stops(tmp_path: Path) -> None:
-    run = start(tmp_path, **LONG)
+    run = start(tmp_path, LONG)
     try:
         wait_for_step(run, 2)
         os.kill(_supervisor(run), signal.SIGTERM)
@@ -169,7 +172,7 @@ def test_sigterm_to_the_supervisor_saves_and_stops(tmp_path: Path) -> None:
 
 
 def test_a_second_worker_is_refused_and_a_save_is_answered(tmp_path: Path) -> None:
-    run = start(tmp_path, **LONG)
+    run = start(tmp_path, LONG)
     try:
         observed = wait_for_step(run, 2)
         again = tailfin("resume", run.id, cwd=tmp_path)
@@ -186,9 +189,9 @@ def test_a_second_worker_is_refused_and_a_save_is_answered(tmp_path: Path) -> No
 
 def test_ctrl_c_in_the_foreground_leaves_the_run(tmp_path: Path) -> None:
     starter = subprocess.Popen(
-        [*COMMAND, *train_words(**LONG)],
+        [*COMMAND, *train_words(LONG)],
         cwd=tmp_path,
-        env=environment(TAILFIN_RUNS=str(tmp_path / "runs")),
+        env=environment({"TAILFIN_RUNS": str(tmp_path / "runs")}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

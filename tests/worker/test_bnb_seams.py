@@ -29,8 +29,9 @@ def _gradient_after_evaluation(model: torch.nn.Sequential) -> torch.Tensor | Non
     out = model(x).sum()
     if out.requires_grad:
         out.backward()
-    gradient: torch.Tensor | None = model[0].weight.grad  # type: ignore[assignment]
-    return gradient
+    first = model[0]
+    assert isinstance(first, torch.nn.Linear)
+    return first.weight.grad
 
 
 def test_the_layer_below_gets_its_gradient_after_an_evaluation() -> None:

@@ -12,13 +12,18 @@ from engine.worker.virtual_vram import ENVIRONMENT
 from tests.process import answer, only_run, start, tailfin, train_words, wait_for_end
 
 pytestmark = pytest.mark.timeout(240)
-SMALL = {"eval__at_start": False, "data__eval_max_rows": 4, "eval__micro_batch": 1}
+SMALL: dict[str, object] = {
+    "eval.at_start": False,
+    "data.eval_max_rows": 4,
+    "eval.micro_batch": 1,
+}
+TIGHT = {ENVIRONMENT: "64"}
 
 
 def test_it_is_explained_and_resume_halves_until_it_fits(tmp_path: Path) -> None:
     """At 64 MiB a micro-batch of 32 rows of the sample does not fit, of 8 it does."""
-    words = train_words(**SMALL, train__max_steps=2, train__micro_batch=32)
-    done = tailfin(*words, cwd=tmp_path, **{ENVIRONMENT: "64"})
+    words = train_words(SMALL | {"train.max_steps": 2, "train.micro_batch": 32})
+    done = tailfin(*words, cwd=tmp_path, env=TIGHT)
     assert done.returncode == 3, done.stdout + done.stderr
     run = only_run(tmp_path)
     observed = observe(run)
@@ -31,7 +36,7 @@ def test_it_is_explained_and_resume_halves_until_it_fits(tmp_path: Path) -> None
 
     sizes = [32]
     for _ in range(4):
-        resumed = tailfin("resume", run.id, cwd=tmp_path, **{ENVIRONMENT: "64"})
+        resumed = tailfin("resume", run.id, cwd=tmp_path, env=TIGHT)
         changes = dict(observe(run).status.changes)
         sizes.append(int(changes["train.micro_batch"]))
         assert int(changes["train.accumulation"]) * sizes[-1] == 32
@@ -46,10 +51,13 @@ def test_it_is_explained_and_resume_halves_until_it_fits(tmp_path: Path) -> None
 
 def test_what_was_saved_before_is_kept(tmp_path: Path) -> None:
     """The box gets smaller in the middle: the second attempt starts from the checkpoint."""
-    run = start(tmp_path, **SMALL, train__max_steps=4, save__every_steps=2, eval__every_steps=4)
+    run = start(
+        tmp_path,
+        SMALL | {"train.max_steps": 4, "save.every_steps": 2, "eval.every_steps": 4},
+    )
     assert wait_for_end(run).state == "finished"
     words = ["--set", "train.max_steps=6", "--set", "train.micro_batch=64"]
-    again = tailfin("resume", run.id, *words, cwd=tmp_path, **{ENVIRONMENT: "64"})
+    again = tailfin("resume", run.id, *words, cwd=tmp_path, env=TIGHT)
     assert again.returncode == 3, again.stdout
     observed = observe(run)
     assert observed.status.started is not None and observed.status.started.from_step == 4
@@ -63,9 +71,9 @@ def test_what_was_saved_before_is_kept(tmp_path: Path) -> None:
 
 def test_one_row_that_does_not_fit_is_said(tmp_path: Path) -> None:
     words = train_words(
-        **SMALL, train__max_steps=1, train__micro_batch=1, train__gradient_checkpointing=True
+        SMALL | {"train.max_steps": 1, "train.micro_batch": 1, "train.gradient_checkpointing": True}
     )
-    done = tailfin(*words, cwd=tmp_path, **{ENVIRONMENT: "9"})
+    done = tailfin(*words, cwd=tmp_path, env={ENVIRONMENT: "9"})
     assert done.returncode == 3
     run = only_run(tmp_path)
     again = tailfin("resume", run.id, cwd=tmp_path)

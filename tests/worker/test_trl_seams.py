@@ -60,7 +60,12 @@ def _rows() -> Dataset:
 
 
 def _spec(**train: object) -> Spec:
-    settings = {"micro_batch": 1, "accumulation": 4, "max_steps": 4, "learning_rate": 1e-2}
+    settings: dict[str, object] = {
+        "micro_batch": 1,
+        "accumulation": 4,
+        "max_steps": 4,
+        "learning_rate": 1e-2,
+    }
     settings |= {"gradient_checkpointing": False, "warmup": 0.0, "method": "full"} | train
     return Spec.model_validate(
         {
