@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import TailfinError
 from engine.hub import find_model
@@ -15,6 +15,9 @@ from engine.runs.reader import read_all
 from engine.runs.status import fold_all
 from engine.spec import Spec
 from engine.worker.job import Job, folder_argument, run_job
+
+if TYPE_CHECKING:
+    from engine.worker.load import LoadedModel
 
 
 def main(argv: list[str]) -> int:
@@ -49,10 +52,8 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
     from trl import SFTConfig
 
     from engine.worker.arguments import lora_arguments, sft_arguments
-    from engine.worker.bnb_seams import keep_trainable
     from engine.worker.deliver import deliver
     from engine.worker.device import device_name
-    from engine.worker.load import load_model
     from engine.worker.rows import as_dataset, prepare_rows
     from engine.worker.sums import TokenSums
     from engine.worker.trl_seams import Trainer, total_steps
@@ -64,22 +65,8 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
         message = f"{path.name} was cut short while it was saved; it is skipped."
         job.notice("checkpoint.cut-short", "warn", message)
 
-    folder = _fetch(job, spec)
-
-    job.stage("load", spec.model.path)
-    loaded = load_model(
-        folder,
-        spec,
-        report=lambda done, total: job.progress(done, total, "bytes"),
-        on_stall=lambda seconds, advice: job.notice(
-            "load.stalled", "warn", f"No bytes were read for {seconds:.0f} s.", advice
-        ),
-    )
-    for finding in loaded.findings:
-        job.notice(finding.id, finding.severity, finding.message, finding.fix)
+    loaded = _load(job, spec, _fetch(job, spec))
     model, tokenizer = loaded.model, loaded.tokenizer
-    if loaded.quantized == 4:
-        keep_trainable(model)
 
     job.stage("tokenise", spec.data.path)
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
@@ -155,6 +142,26 @@ def _fetch(job: Job, spec: Spec) -> str:
             "download.stalled", "warn", f"No bytes came for {seconds:.0f} s.", advice
         ),
     )
+
+
+def _load(job: Job, spec: Spec, folder: str) -> LoadedModel:
+    from engine.worker.bnb_seams import keep_trainable
+    from engine.worker.load import load_model
+
+    job.stage("load", spec.model.path)
+    loaded = load_model(
+        folder,
+        spec,
+        report=lambda done, total: job.progress(done, total, "bytes"),
+        on_stall=lambda seconds, advice: job.notice(
+            "load.stalled", "warn", f"No bytes were read for {seconds:.0f} s.", advice
+        ),
+    )
+    for finding in loaded.findings:
+        job.notice(finding.id, finding.severity, finding.message, finding.fix)
+    if loaded.quantized == 4:
+        keep_trainable(loaded.model)
+    return loaded
 
 
 def _plan(spec: Spec, rows: Any, model: Any, max_steps: int, device: str, dtype: str) -> Plan:
