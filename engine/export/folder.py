@@ -52,6 +52,8 @@ class ExportFolder:
     def publish(self) -> Path:
         """Flush every file and put the folder in place; an older export of ours goes last."""
         for path in _files(self.partial):
+            # safetensors writes for the owner only; an export is there to be read by others
+            path.chmod(0o644)
             _flush(path)
         old = self.final.with_name(f"{self.final.name}.old")
         shutil.rmtree(old, ignore_errors=True)

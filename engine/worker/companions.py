@@ -33,16 +33,24 @@ _PROBES = ("Hello there!\n\tx = 3.14  # naïve façade", "数据 データ 데�
 _STORED = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 
 
-def write_tokenizer(base: Path, trained: Path, target: Path, template: str) -> list[str]:
-    """Copy the tokenizer's files into `target`; returns what a reader should know."""
+def write_tokenizer(
+    base: Path, trained: Path, target: Path, template: str, *, trust: bool = False
+) -> list[str]:
+    """Copy the tokenizer's files into `target`; returns what a reader should know.
+
+    `template` is the Jinja text it was trained with; `trust` runs code that ships with the model.
+    """
     from transformers import AutoTokenizer
 
-    before, after = (AutoTokenizer.from_pretrained(folder) for folder in (base, trained))
+    before, after = (
+        AutoTokenizer.from_pretrained(folder, trust_remote_code=trust) for folder in (base, trained)
+    )
     if not same_tokens(before, after):
         _copy(trained, target, _TOKENIZER)
         return ["Training changed the tokenizer; its files need transformers 5 or newer."]
     _copy(base, target, _TOKENIZER)
-    if before.chat_template == template:
+    own = before.chat_template
+    if (own.get("default") if isinstance(own, dict) else own) == template:
         return []
     (target / "chat_template.jinja").write_text(template, encoding="utf-8")
     config = target / "tokenizer_config.json"

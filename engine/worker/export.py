@@ -87,14 +87,11 @@ def export(job: Job, run: RunFolder, *, forms: list[Form], out: Path, dtype: str
 
 
 def _check_room(delivered: Delivered, base: Path, forms: list[Form], out: Path, dtype: str) -> None:
-    from engine.worker.companions import stored_dtype
     from engine.worker.merge import size_as, weight_bytes
 
     needed = weight_bytes(delivered.result) if "adapter" in forms else 0
     if "merged" in forms:
-        source = base if delivered.is_adapter else delivered.result
-        stored = stored_dtype(source)
-        needed += size_as(source, stored, stored if dtype == "auto" else dtype)
+        needed += size_as(base if delivered.is_adapter else delivered.result, dtype)
     refuse_without_room(out, needed, " and ".join(forms))
 
 
@@ -106,7 +103,8 @@ def _build(job: Job, pair: Pair, form: Form, out: Path, dtype: str) -> _Built:
     place = ExportFolder(out, form)
     target = place.begin()
     job.stage("export", form)
-    notes = write_tokenizer(base, delivered.result, target, pair.template.source)
+    trust = delivered.spec.model.trust_remote_code
+    notes = write_tokenizer(base, delivered.result, target, pair.template.source, trust=trust)
     merged_into = ""
     if form == "adapter":
         dtype = _copy_adapter(delivered, target)

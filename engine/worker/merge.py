@@ -16,11 +16,15 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.integrations.bitsandbytes import dequantize_bnb_weight
 
-from engine.errors import EXIT_NO, TailfinError
+from engine.doctor.cgroup import memory_limit
+from engine.errors import EXIT_NO, EXIT_OOM, TailfinError
 from engine.evaluate.delivered import Delivered
+from engine.worker.companions import stored_dtype
 from engine.worker.trained import Listener, load_as_trained
 
 _MAX_SHARD = "5GB"
+# The weights, one layer's update beside them, and what the process holds anyway.
+_HEADROOM = 1.3
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -33,11 +37,10 @@ def write_merged(
     dequantised; the published weights would give another model than the one that was measured.
     """
     refuse_quantised(base)
-    # Added up in float32 where RAM allows, so that only the result is rounded, once.
-    roomy = psutil.virtual_memory().available > 2 * 4 * _num_weights(base, dtype)
-    working = torch.float32 if roomy else getattr(torch, dtype)
     model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=working, trust_remote_code=delivered.spec.model.trust_remote_code
+        base,
+        dtype=getattr(torch, working_dtype(base, dtype, free_ram_bytes())),
+        trust_remote_code=delivered.spec.model.trust_remote_code,
     )
     merged_into = "the published weights"
     if delivered.spec.train.method == "qlora":
@@ -50,8 +53,6 @@ def write_merged(
 
 def write_whole(delivered: Delivered, target: Path, dtype: str, listener: Listener) -> None:
     """Copy the trained model's weights, or write them anew where another dtype is wanted."""
-    from engine.worker.companions import stored_dtype
-
     if stored_dtype(delivered.result) != dtype:
         model = AutoModelForCausalLM.from_pretrained(
             delivered.result,
@@ -78,21 +79,40 @@ def refuse_quantised(base: Path) -> None:
         )
 
 
+def working_dtype(base: Path, dtype: str, free_bytes: int) -> str:
+    """The dtype the merge is added up in: float32 where RAM allows, so that it is rounded once.
+
+    Raises TailfinError where not even the result fits.
+    """
+    if free_bytes > _HEADROOM * size_as(base, "float32"):
+        return "float32"
+    needed = int(_HEADROOM * size_as(base, dtype))
+    if free_bytes > needed:
+        return dtype
+    raise TailfinError(
+        f"Merging needs {needed / 1024**3:.1f} GiB of RAM and {free_bytes / 1024**3:.1f} are free.",
+        "Export the adapter (--to adapter), or merge on a box with more RAM.",
+        exit_code=EXIT_OOM,
+    )
+
+
+def free_ram_bytes() -> int:
+    """Free RAM of the machine, or of the container where that is less."""
+    free: int = psutil.virtual_memory().available
+    limit = memory_limit(Path("/"))
+    return min(free, limit.limit_bytes - limit.used_bytes) if limit else free
+
+
 def weight_bytes(folder: Path) -> int:
     """Bytes of the weight files in a model folder."""
     paths = list(folder.glob("*.safetensors")) or list(folder.glob("*.bin"))
     return sum(path.stat().st_size for path in paths)
 
 
-def size_as(folder: Path, stored: str, dtype: str) -> int:
-    """Bytes the weights of a folder take when written as `dtype`."""
-    return weight_bytes(folder) * _BYTES[dtype] // _BYTES[stored]
-
-
-def _num_weights(base: Path, dtype: str) -> int:
-    from engine.worker.companions import stored_dtype
-
-    return size_as(base, stored_dtype(base), dtype) // _BYTES[dtype]
+def size_as(folder: Path, dtype: str) -> int:
+    """Bytes the weights of a folder take when held as `dtype`; auto is how they are stored."""
+    stored = stored_dtype(folder)
+    return weight_bytes(folder) * _BYTES[stored if dtype == "auto" else dtype] // _BYTES[stored]
 
 
 def _take_quantised(model: Any, delivered: Delivered, base: Path, listener: Listener) -> None:

@@ -16,9 +16,11 @@ def test_nothing_stands_in_place_before_it_is_published(tmp_path: Path) -> None:
     place = ExportFolder(tmp_path / "out", "merged")
     partial = place.begin()
     (partial / "model.safetensors").write_bytes(b"weights")
+    (partial / "model.safetensors").chmod(0o600)
     assert not place.final.exists()
     assert place.publish() == place.final
     assert (place.final / "model.safetensors").read_bytes() == b"weights"
+    assert (place.final / "model.safetensors").stat().st_mode & 0o777 == 0o644
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["merged"]
 
 

@@ -221,6 +221,16 @@ def test_a_base_published_quantised_is_refused(folder: Path, tmp_path: Path) -> 
     assert "--to adapter" in caught.value.hint
 
 
+def test_a_merge_works_as_exactly_as_the_ram_allows(folder: Path) -> None:
+    """The bfloat16 base holds about 0.5 MiB, so 1 MiB as float32."""
+    assert merge.working_dtype(folder / "half", "bfloat16", 1 << 30) == "float32"
+    assert merge.working_dtype(folder / "half", "bfloat16", 1 << 20) == "bfloat16"
+    with pytest.raises(TailfinError, match="GiB of RAM") as caught:
+        merge.working_dtype(folder / "half", "bfloat16", 1 << 19)
+    assert caught.value.exit_code == 3
+    assert 0 < merge.free_ram_bytes() < 1 << 50
+
+
 def test_a_killed_export_leaves_nothing_that_looks_whole(folder: Path, tmp_path: Path) -> None:
     run = RunFolder(folder / "runs" / "a-lora")
     out = tmp_path / "out"
