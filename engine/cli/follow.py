@@ -92,6 +92,7 @@ class Printer:
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
         self._line_open = False
+        self._passes = False
         self._last_shown = 0.0
         self._plan: Plan | None = None
         self._stage = ""
@@ -110,16 +111,21 @@ class Printer:
             width = shutil.get_terminal_size().columns
             sys.stdout.write(f"\r\x1b[K{text[: width - 1]}")
             self._line_open = True
+            # A step and an evaluation's batches make way for what comes of them.
+            self._passes = isinstance(body, Step) or self._is_eval(body)
             return
-        if passing and not self._is_due(body, event.time):
+        if passing and (self._is_eval(body) or not self._is_due(body, event.time)):
             return
         self.end_line()
         print(text)
 
     def end_line(self) -> None:
         if self._line_open:
-            print()
+            sys.stdout.write("\r\x1b[K" if self._passes else "\n")
             self._line_open = False
+
+    def _is_eval(self, body: Body) -> bool:
+        return isinstance(body, Progress) and body.stage == "eval"
 
     def _is_due(self, body: Body, now: float) -> bool:
         """Without a terminal: the first, the last and about one line in two seconds."""
@@ -146,7 +152,8 @@ class Printer:
             case Step():
                 return self._step(body)
             case Evaluated():
-                best = "  (best so far)" if body.best else ""
+                best = "  (best so far)" if body.best and body.step else ""
+                best = "  (before training)" if body.step == 0 else best
                 accuracy = "" if math.isnan(body.accuracy) else f"  accuracy {body.accuracy:.1%}"
                 return f"  step {body.step}: held-out loss {body.loss:.4f}{accuracy}{best}"
             case Checkpointed():
