@@ -49,10 +49,8 @@ def follow(run: RunFolder, *, as_json: bool = False) -> int:
             time.sleep(_EVERY_S)
     except KeyboardInterrupt:
         printer.end_line()
-        note = (
-            f"Left it running. Come back: tailfin attach {run.id}   End it: tailfin stop {run.id}"
-        )
-        print(note, file=sys.stderr)
+        print(f"Left it running. Come back: tailfin attach {run.called}", file=sys.stderr)
+        print(f"                 End it:    tailfin stop {run.called}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if not as_json:
         printer.end_line()
@@ -74,13 +72,14 @@ def ending(run: RunFolder, observed: Observed) -> str:
     """How it ended and what to do next, in a few lines."""
     lines = [f"{observed.state.upper()}: {observed.message}".rstrip(": ")]
     failed = observed.status.failed
+    again = "call the command again" if run.is_job else f"tailfin resume {run.id}"
     if observed.state == "failed" and failed:
         lines.append(f"  do: {failed.hint}")
     elif observed.state in ("crashed", "elsewhere"):
         lines += [f"  | {line}" for line in log_tail(run)]
-        lines.append(f"  do: tailfin resume {run.id}")
+        lines.append(f"  do: {again}")
     elif observed.state == "stopped":
-        lines.append(f"  do: tailfin resume {run.id}")
+        lines.append(f"  do: {again}")
     elif observed.state == "finished" and observed.status.finished:
         lines.append(f"  result: {run.path / observed.status.finished.result}")
     return "\n".join(lines)

@@ -25,6 +25,16 @@ class RunFolder:
         return self.path.name
 
     @property
+    def is_job(self) -> bool:
+        """Whether this is a job of a run, such as an export, and not a training."""
+        return self.path.parent.name == "jobs"
+
+    @property
+    def called(self) -> str:
+        """The word that names it on a command line: a run's id, a job's path."""
+        return str(self.path) if self.is_job else self.id
+
+    @property
     def spec(self) -> Path:
         return self.path / "spec.toml"
 

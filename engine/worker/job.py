@@ -52,8 +52,9 @@ class Job:
     optimizer, eval, save); it is what an out-of-memory report points at.
     """
 
-    def __init__(self, run: RunFolder, journal: Journal) -> None:
+    def __init__(self, run: RunFolder, journal: Journal, kind: str = "train") -> None:
         self.run = run
+        self.kind = kind
         self.phase = "start"
         self.step = 0
         self.stop_wanted = False
@@ -137,7 +138,7 @@ def run_job(
         return EXIT_NO
     tolerate_full_disk()
     journal = Journal(run.events)
-    job = Job(run, journal)
+    job = Job(run, journal, kind)
     job.step = from_step
     _listen(job)
     job.write(
@@ -178,6 +179,8 @@ def explain(error: BaseException, job: Job) -> Failed:
             hint=(
                 f"tailfin resume {job.run.id} halves the micro-batch, doubles accumulation and "
                 "continues from the last checkpoint."
+                if job.kind == "train"
+                else "Free memory (what else runs here?), then call the command again."
             ),
             step=job.step,
             trace=trace,
@@ -200,7 +203,8 @@ def explain(error: BaseException, job: Job) -> Failed:
             message=f"The disk is full; {job.phase} could not write into {job.run.path}.",
             hint=(
                 "Free space (tailfin runs rm, old caches) or move the run folder to a bigger "
-                f"volume, then: tailfin resume {job.run.id}"
+                "volume, then "
+                + (f"tailfin resume {job.run.id}" if job.kind == "train" else "call it again.")
             ),
             step=job.step,
             trace=trace,

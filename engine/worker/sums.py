@@ -1,4 +1,4 @@
-"""Token-weighted sums of accuracy and entropy, kept on the device until they are read."""
+"""Token-weighted sums of loss, accuracy and entropy, kept on the device until they are read."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class TokenMeans:
-    """Share of trained tokens predicted right, mean entropy in nats, and how many tokens."""
+    """Mean loss and entropy in nats, share of tokens predicted right, over so many tokens."""
 
+    loss: float
     accuracy: float
     entropy: float
     num_tokens: int
@@ -25,13 +26,14 @@ class TokenSums:
         self._sums: torch.Tensor | None = None
 
     def add(self, outputs: Any) -> None:
-        """Add one forward's `label_mask`, `is_top1` and `entropy`; others are ignored."""
+        """Add one forward's `label_mask`, `log_probs`, `is_top1`, `entropy`; others are ignored."""
         mask = getattr(outputs, "label_mask", None)
         if mask is None:
             return
         new = torch.stack(
             [
                 mask.sum().double(),
+                -outputs.log_probs.detach().sum().double(),
                 outputs.is_top1.sum().double(),
                 outputs.entropy.detach().sum().double(),
             ]
@@ -40,9 +42,9 @@ class TokenSums:
 
     def take(self) -> TokenMeans:
         if self._sums is None:
-            return TokenMeans(math.nan, math.nan, 0)
-        tokens, right, entropy = self._sums.tolist()
+            return TokenMeans(math.nan, math.nan, math.nan, 0)
+        tokens, loss, right, entropy = self._sums.tolist()
         self._sums = None
         if tokens == 0:
-            return TokenMeans(math.nan, math.nan, 0)
-        return TokenMeans(right / tokens, entropy / tokens, int(tokens))
+            return TokenMeans(math.nan, math.nan, math.nan, 0)
+        return TokenMeans(loss / tokens, right / tokens, entropy / tokens, int(tokens))

@@ -15,14 +15,15 @@ from engine.worker.job import Job
 from engine.worker.sums import TokenSums
 
 # The fused head's outputs that carry the metrics (trl/kernels/chunked_logprob.py, 1.16).
-OUTPUT_FIELDS = ("label_mask", "is_top1", "entropy")
+OUTPUT_FIELDS = ("label_mask", "log_probs", "is_top1", "entropy")
 
 
 class Trainer(SFTTrainer):
     """TRL's trainer, telling which phase it is in and summing metrics by token.
 
-    TRL averages accuracy and entropy per forward pass, so short rows weigh as much as long ones.
-    The forward's own outputs are read through a hook instead: three sums and no extra pass.
+    TRL averages accuracy and entropy per forward pass, and transformers the held-out loss per
+    batch, so that short rows weigh as much as long ones. The forward's own outputs are read
+    through a hook instead: four sums and no extra pass.
     """
 
     def __init__(self, *args: Any, job: Job, sums: TokenSums, **kwargs: Any) -> None:

@@ -127,11 +127,9 @@ class Watch(TrainerCallback):
         self._eval_done += 1
         self._job.progress(self._eval_done, self._eval_total, "batches", stage="eval")
 
-    def on_evaluate(
-        self, args: Any, state: Any, control: Any, metrics: dict[str, Any] | None = None, **_: Any
-    ) -> None:
-        loss = float((metrics or {}).get("eval_loss", math.nan))
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         means = self._sums.take()
+        loss = means.loss
         self._eval_done = 0
         step = int(state.global_step)
         best = math.isfinite(loss) and loss < self.best_loss

@@ -105,9 +105,12 @@ def test_full_moves_everything_and_freeze_only_the_last_layers(tmp_path: Path) -
 
 def test_packing_puts_rows_together(tmp_path: Path) -> None:
     _, plain = _train(tmp_path / "a", {"train": {"max_steps": 0, "epochs": 1, "micro_batch": 2}})
-    packed = {"data": {"packing": True, "max_length": 512}}
     _, observed = _train(
-        tmp_path / "b", {"train": {"max_steps": 0, "epochs": 1, "micro_batch": 2}, **packed}
+        tmp_path / "b",
+        {
+            "train": {"max_steps": 0, "epochs": 1, "micro_batch": 2},
+            "data": {"packing": True, "max_length": 512},
+        },
     )
     _finished(observed)
     assert plain.status.plan is not None and observed.status.plan is not None

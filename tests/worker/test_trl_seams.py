@@ -155,16 +155,17 @@ def test_losses_are_those_of_a_plain_trl_script(tmp_path: Path) -> None:
     assert [s.tokens for s in got] == [w["num_tokens"] for w in wanted]
 
 
-def test_accuracy_and_entropy_weigh_every_token_the_same(tmp_path: Path) -> None:
+def test_held_out_loss_accuracy_and_entropy_weigh_every_token_the_same(tmp_path: Path) -> None:
     model = _model()
     right = tokens = 0
-    entropy = 0.0
+    entropy = loss = 0.0
     with torch.no_grad():
         for row in ROWS:
             logits = model(torch.tensor([row])).logits[0, :-1].double()
             wanted = torch.tensor(row[1:])
             right += int((logits.argmax(-1) == wanted).sum())
             tokens += len(wanted)
+            loss += float(torch.nn.functional.cross_entropy(logits, wanted, reduction="sum"))
             entropy += float(torch.distributions.Categorical(logits=logits).entropy().sum())
     trainer = _trainer(tmp_path, model, _spec())
     trainer.train()
@@ -174,6 +175,7 @@ def test_accuracy_and_entropy_weigh_every_token_the_same(tmp_path: Path) -> None
     assert first.entropy == pytest.approx(entropy / tokens, rel=1e-4)
     start = next(e.body for e in events if isinstance(e.body, Evaluated))
     assert start.step == 0 and start.accuracy == pytest.approx(right / tokens)
+    assert start.loss == pytest.approx(loss / tokens, rel=1e-5)
 
 
 def test_a_nan_is_logged_as_a_nan_and_said(tmp_path: Path) -> None:
