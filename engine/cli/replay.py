@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from engine.cli.follow import Printer
+from engine.cli.follow import Printer, ending
 from engine.cli.spec_arguments import add_runs_argument
 
 
@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from engine.bundled import bundled
     from engine.runs.events import encode
     from engine.runs.reader import read_all
+    from engine.runs.state import observe
     from engine.runs.store import RunFolder, find_run
 
     recorded = bundled("samples") / "run"
@@ -38,5 +39,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             printer.show(event)
         sys.stdout.flush()
-    printer.end_line()
+    if not args.json:
+        printer.end_line()
+        print(ending(folder, observe(folder)))
     return 0
