@@ -81,7 +81,8 @@ def ending(run: RunFolder, observed: Observed) -> str:
     elif observed.state == "stopped":
         lines.append(f"  do: {again}")
     elif observed.state == "finished" and observed.status.finished:
-        lines.append(f"  result: {run.path / observed.status.finished.result}")
+        result = run.path / observed.status.finished.result
+        lines += [f"  result: {result}"] if result.exists() else []
     return "\n".join(lines)
 
 
