@@ -11,6 +11,7 @@ beginning of the next: forward, backward, optimizer, logging, and for tailfin ev
 from __future__ import annotations
 
 import argparse
+import math
 import platform
 import statistics
 import tempfile
@@ -66,6 +67,30 @@ class Baton:
             self._condition.notify_all()
 
 
+class Inside:
+    """Seconds spent inside what tailfin adds to a step, by a clock around each call."""
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
+
+    def clock(self, owner: object, *names: str) -> None:
+        for name in names:
+            setattr(owner, name, self._clocked(getattr(owner, name)))
+
+    def _clocked(self, call: Any) -> Any:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self.spent_s += time.perf_counter() - began
+
+        return timed
+
+
+INSIDE = Inside()
+
+
 class TakeTurns(TrainerCallback):
     """Measures the seconds from one step's beginning to the next one's."""
 
@@ -86,11 +111,14 @@ class TakeTurns(TrainerCallback):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--hidden", type=int, default=512)
-    parser.add_argument("--length", type=int, default=192)
+    parser.add_argument("--hidden", type=int, default=224)
+    parser.add_argument("--length", type=int, default=64)
+    # Two trainers with a thread pool each would spin against one another on a CPU.
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     on_gpu = args.device == "cuda"
     rows = _rows(args.steps * 4, args.length)
     spec = Spec.model_validate(
@@ -107,31 +135,63 @@ def main() -> None:
             "save": {"every_steps": args.steps + 1, "every_minutes": 0},
         }
     )
+    print(_machine(args))
+    # Whoever is built first lies elsewhere in memory and runs some percent slower: every race is
+    # run in both orders. The same script against itself tells what noise is left.
+    for title, tailfin in (
+        ("plain TRL against itself", False),
+        ("tailfin against plain TRL", True),
+    ):
+        plain_first = _race(spec, rows, args, on_gpu, [False, tailfin])
+        plain_last = _race(spec, rows, args, on_gpu, [tailfin, False])
+        _print(
+            title, [*zip(*plain_first, strict=False)], [*zip(*reversed(plain_last), strict=False)]
+        )
+
+    inside_us = INSIDE.spent_s / (2 * args.steps) * 1e6
+    print(f"  by a clock around all that tailfin adds: {inside_us:.0f} us per step")
+
+
+def _race(
+    spec: Spec, rows: Dataset, args: argparse.Namespace, on_gpu: bool, is_tailfin: list[bool]
+) -> list[list[float]]:
+    """Seconds per step of two runners in turns, warm-up left out; both are built in this order."""
     baton = Baton()
     turns = [TakeTurns(baton, 0), TakeTurns(baton, 1)]
     with tempfile.TemporaryDirectory() as folder:
-        plain = _plain(spec, Path(folder) / "plain", rows, args, turns[0], on_gpu)
-        ours = _ours(spec, Path(folder) / "ours", rows, args, turns[1], on_gpu)
-        threads = [threading.Thread(target=t.train) for t in (plain, ours)]
+        trainers = [
+            (_ours if ours else _plain)(spec, Path(folder) / str(me), rows, args, turns[me], on_gpu)
+            for me, ours in enumerate(is_tailfin)
+        ]
+        threads = [
+            threading.Thread(target=_run, args=(trainer, args.threads)) for trainer in trainers
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    _print(turns[0].turns_s[_WARM_UP:], turns[1].turns_s[_WARM_UP:], args)
+    return [turn.turns_s[_WARM_UP:] for turn in turns]
 
 
-def _print(plain: list[float], ours: list[float], args: argparse.Namespace) -> None:
-    pairs = list(zip(plain, ours, strict=False))
-    plain_s, ours_s = statistics.median(plain), statistics.median(ours)
-    added_us = statistics.median([b - a for a, b in pairs]) * 1e6
-    ratio = statistics.median([a / b for a, b in pairs])
+def _run(trainer: SFTTrainer, threads: int) -> None:
+    torch.set_num_threads(threads)
+    trainer.train()
+
+
+def _machine(args: argparse.Namespace) -> str:
     versions = f"torch {torch.__version__} transformers {transformers.__version__}"
-    print(f"{time.strftime('%Y-%m-%d')} {platform.machine()} {args.device} {versions}", end=" ")
-    print(f"trl {trl.__version__}, {torch.get_num_threads()} threads, {len(pairs)} paired steps")
-    print(f"plain TRL  median step {plain_s * 1e3:8.2f} ms")
-    print(f"tailfin    median step {ours_s * 1e3:8.2f} ms")
-    print(f"speed ratio (plain / tailfin), median of pairs: {ratio:.4f}   (aim: 0.99 or better)")
-    print(f"added per step, median of paired differences: {added_us:.0f} us")
+    where = f"{platform.machine()} {args.device}, {args.threads} threads"
+    return f"{time.strftime('%Y-%m-%d')} {where}, {versions} trl {trl.__version__}"
+
+
+def _print(title: str, *orders: list[tuple[float, float]]) -> None:
+    """Pairs (plain, other) of both orders: medians within each, then their mean."""
+    added_us = statistics.mean(statistics.median(b - a for a, b in o) for o in orders) * 1e6
+    ratio = math.prod(statistics.median(a / b for a, b in o) for o in orders) ** (1 / len(orders))
+    plain = statistics.median(a for o in orders for a, _ in o)
+    print(f"{title}: {sum(len(o) for o in orders)} pairs, median plain step {plain * 1e3:.0f} ms")
+    print(f"  speed ratio (plain / other)  {ratio:.4f}")
+    print(f"  added per step               {added_us:.0f} us")
 
 
 def _plain(
@@ -177,6 +237,9 @@ def _ours(
     job = Job(run, Journal(run.events))
     job.write(Started(attempt=1, job="train", host="bench", boot_id="", pid=0))
     sums = TokenSums()
+    watch = Watch(job, spec, sums, Status(), has_eval=False)
+    INSIDE.clock(sums, "add")
+    INSIDE.clock(watch, "on_step_end", "on_pre_optimizer_step", "on_log")
     lora = lora_arguments(spec)
     assert lora is not None
     return Trainer(
@@ -197,7 +260,7 @@ def _ours(
         train_dataset=rows,
         processing_class=_tokenizer(),
         peft_config=LoraConfig(**lora),
-        callbacks=[Watch(job, spec, sums, Status(), has_eval=False), turns],
+        callbacks=[watch, turns],
     )
 
 
