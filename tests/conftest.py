@@ -9,6 +9,9 @@ from hypothesis import settings
 # A test that would reach the network fails at once instead of waiting.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Two test processes with a thread pool each spin against one another on two cores, and torch's CPU
+# kernels allocate scratch per thread, which the memory tests would count.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("tailfin", deadline=None, max_examples=50)
 settings.load_profile("tailfin")
