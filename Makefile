@@ -22,13 +22,16 @@ test: python
 setup: python
 	@$(BOOTSTRAP) --extra train,dev
 
+# ROWS=FILE.csv adds published peaks to the memory estimate's figures.
 bench: python
 	@$(BOOTSTRAP) --extra train,dev
-	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(VENV)/python "$$file" || exit 1; done
+	@$(VENV)/python tests/benchmarks/bench_estimate_rows.py $(ROWS)
+	@OMP_NUM_THREADS=1 $(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py 2>/dev/null
 
+# The same on a GPU, with a model and rows that keep one busy.
 gpu-bench: python
 	@$(BOOTSTRAP) --extra train,dev
-	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(VENV)/python "$$file" --device cuda || exit 1; done
+	@$(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py --device cuda --hidden 2048 --length 1024
 
 clean:
 	rm -rf .venv .venv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

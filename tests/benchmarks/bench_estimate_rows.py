@@ -1,7 +1,8 @@
 """Compares the closed estimate with published peaks, row by row, and times it.
 
-    python tests/benchmarks/bench_estimate_rows.py ROWS.csv
+    python tests/benchmarks/bench_estimate_rows.py [ROWS.csv]
 
+Without a file of published rows it only times the estimate.
 The rows come from other stacks than the one tailfin installs. Two of them are described here as
 recipes of the same formulas, from their sources: fitcheck-llm's plain transformers + PEFT loop on a
 T4 (scripts/measure.py of its sdist) and the fms-acceleration benchmarks with TRL 0.13 on one A100.
@@ -96,7 +97,6 @@ def main(path: str) -> None:
     print(f"not covered: {sum(others.values())} rows of {len(others)} other stacks or devices")
     for name, count in others.most_common():
         print(f"  {count:4d}  {name}")
-    _time()
 
 
 def outcome_of(row: dict[str, str]) -> Outcome | None:
@@ -273,4 +273,6 @@ def _specs() -> Iterator[Spec]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    _time()
+    if len(sys.argv) > 1:
+        main(sys.argv[1])
