@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import platform
 import statistics
 import tempfile
 import threading
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +168,12 @@ def _race(
         threads = [
             threading.Thread(target=_run, args=(trainer, args.threads)) for trainer in trainers
         ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        # Both print a line per step; nobody has to read them.
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
     return [turn.turns_s[_WARM_UP:] for turn in turns]
 
 
