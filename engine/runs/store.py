@@ -82,6 +82,11 @@ class RunFolder:
         return self.path / "held_out.jsonl"
 
     @property
+    def rows_record(self) -> Path:
+        """Number and hash of the rows the run began with."""
+        return self.path / "rows.txt"
+
+    @property
     def exports(self) -> Path:
         return self.path / "exports"
 
