@@ -20,7 +20,7 @@ class Journal:
 
     Opening ends a torn last line with a newline, so nothing of a killed writer is glued to what
     follows. A full disk never raises: records wait in memory and go out when there is room, the
-    terminal one into the freed reserve.
+    terminal one into the freed reserve, with as many of the latest before it as leave it room.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,6 +28,8 @@ class Journal:
         self._reserve = path.with_name(".reserve")
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._pending: deque[bytes] = deque(maxlen=_MAX_PENDING)
+        # Goes out in front of the next record, so that no drop of waiting records can lose it.
+        self._line_end = b""
         self._next_seq = self._prepare()
         self._make_reserve()
 
@@ -35,10 +37,10 @@ class Journal:
         """Append one event; checkpoint and terminal ones are flushed to the disk itself."""
         event = Event(seq=self._next_seq, time=time.time(), body=body)
         self._next_seq += 1
-        self._pending.append(encode(event))
         last_words = isinstance(body, TERMINAL)
         if last_words:
-            self._reserve.unlink(missing_ok=True)
+            self._free_reserve()
+        self._pending.append(encode(event))
         self._flush()
         if last_words or isinstance(body, Checkpointed):
             try:
@@ -49,12 +51,22 @@ class Journal:
         return event
 
     def close(self) -> None:
-        self._reserve.unlink(missing_ok=True)
+        """Let go of the log; what still waits for room goes into the reserve."""
+        self._free_reserve()
+        self._flush()
         os.close(self._fd)
+
+    def _free_reserve(self) -> None:
+        """Make room for a last record: what waits may take half of the reserve, the oldest go."""
+        self._flush()
+        waiting = sum(len(line) for line in self._pending)
+        while waiting > RESERVE_BYTES // 2:
+            waiting -= len(self._pending.popleft())
+        self._reserve.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         while self._pending:
-            line = self._pending[0]
+            line = self._line_end + self._pending[0]
             try:
                 written = os.write(self._fd, line)
             except OSError as error:
@@ -65,21 +77,22 @@ class Journal:
                 # A half record of a filling disk: take it back, a reader sees whole lines only.
                 os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
                 return
+            self._line_end = b""
             self._pending.popleft()
 
     def _prepare(self) -> int:
-        """End a torn last line; return the number the next event gets."""
+        """See to it that a torn last line gets its end; return the number the next event gets."""
         size = os.fstat(self._fd).st_size
         if size == 0:
             return 0
         if os.pread(self._fd, 1, size - 1) != b"\n":
-            os.write(self._fd, b"\n")
+            self._line_end = b"\n"
         tail = os.pread(self._fd, 256 * 1024, max(0, size - 256 * 1024))
         for line in reversed(tail.splitlines()):
             event = decode(line)
             if event is not None:
                 return event.seq + 1
-        return tail.count(b"\n")
+        return tail.count(b"\n") + len(self._line_end)
 
     def _make_reserve(self) -> None:
         try:

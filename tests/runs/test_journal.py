@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.runs.events import Finished, Notice, Stage
-from engine.runs.journal import Journal
+from engine.runs.events import Exited, Finished, Notice, Stage
+from engine.runs.journal import RESERVE_BYTES, Journal
 from engine.runs.reader import Reader, read_all
 
 
@@ -58,6 +58,71 @@ def test_a_full_disk_holds_records_back_and_the_last_word_still_fits(
     journal.write(Finished(step=1, result="adapter"))
     assert [e.body.kind for e in read_all(path)] == ["notice", "finished"]
     journal.close()
+
+
+def test_the_last_word_fits_the_reserve_however_much_waits_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"v":1,"seq":0,"time":1,"kind":"st')
+    journal = Journal(path)
+    _fill_disk(path, monkeypatch)
+    for number in range(1200):
+        journal.write(_notice(f"{number} " + "x" * 300))
+    assert read_all(path) == []
+    journal.write(Finished(step=1, result="adapter"))
+    journal.close()
+    reader = Reader(path)
+    events = reader.read()
+    assert events[-1].body == Finished(step=1, result="adapter")
+    # the torn line is ended, and the latest of the held back records came along
+    assert reader.skipped == 1
+    waited = [e.body.message.split()[0] for e in events[:-1] if isinstance(e.body, Notice)]
+    assert waited and waited == [str(n) for n in range(1200 - len(waited), 1200)]
+
+
+def test_a_torn_line_on_a_full_disk_is_ended_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    torn = b'{"v":1,"seq":0,"time":1,"kind":"st'
+    path.write_bytes(torn)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", _no_space)
+        journal = Journal(path)
+        journal.write(_notice("held back"))
+    assert path.read_bytes() == torn
+    journal.write(_notice("next"))
+    journal.close()
+    messages = [e.body.message for e in read_all(path) if isinstance(e.body, Notice)]
+    assert messages == ["held back", "next"]
+
+
+def test_what_waits_at_the_close_goes_into_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    journal = Journal(path)
+    _fill_disk(path, monkeypatch)
+    journal.write(Exited(exit_code=1, signal="", oom_kills=0, message="m"))
+    assert read_all(path) == []
+    journal.close()
+    assert [e.body.kind for e in read_all(path)] == ["exited"]
+
+
+def _no_space(_fd: int, _data: bytes) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _fill_disk(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the log grow only by what the reserve sets free."""
+    real_write, size, reserve = os.write, log.stat().st_size, log.with_name(".reserve")
+
+    def write(fd: int, data: bytes) -> int:
+        room = 0 if reserve.exists() else size + RESERVE_BYTES - log.stat().st_size
+        return real_write(fd, data[:room]) if room > 0 else _no_space(fd, data)
+
+    monkeypatch.setattr(os, "write", write)
 
 
 def test_a_half_written_record_is_taken_back(
