@@ -7,10 +7,13 @@ the holding process drops the lock, so a lock file is opened nowhere else.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
 from pathlib import Path
+
+from engine.errors import EXIT_NO, TailfinError
 
 # struct flock on 64-bit Linux: l_type, l_whence, padding, l_start, l_len, l_pid
 _FLOCK = "hhxxxxqqixxxx"
@@ -25,14 +28,20 @@ class Held(Exception):
 
 
 class Lock:
-    """An exclusive lock on a file, kept until the process ends or `release` is called."""
+    """An exclusive lock on a file, kept until the process ends or `release` is called.
+
+    Raises Held where another process has it, and TailfinError where the file cannot be locked at
+    all, as on a network volume without locks.
+    """
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(self._fd)
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise _no_locks(path, error) from None
             raise Held(holder(path) or 0) from None
 
     def release(self) -> None:
@@ -42,7 +51,8 @@ class Lock:
 def holder(path: Path) -> int | None:
     """Process id of the holder; None where the lock is free, 0 where the id cannot be seen.
 
-    Does not see a lock of the calling process itself.
+    Does not see a lock of the calling process itself. Raises TailfinError where its volume
+    does not tell.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -51,7 +61,18 @@ def holder(path: Path) -> int | None:
     try:
         query = struct.pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
         answer = fcntl.fcntl(fd, fcntl.F_GETLK, query)
+    except OSError as error:
+        raise _no_locks(path, error) from None
     finally:
         os.close(fd)
     kind, _, _, _, pid = struct.unpack(_FLOCK, answer)
     return None if kind == fcntl.F_UNLCK else max(0, int(pid))
+
+
+def _no_locks(path: Path, error: OSError) -> TailfinError:
+    return TailfinError(
+        f"The file {path} could not be locked: {error.strerror}.",
+        "Put the runs on a volume that has file locks, such as a local disk, with --runs DIR.",
+        where=path,
+        exit_code=EXIT_NO,
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,11 +12,15 @@ import sys
 import time
 from pathlib import Path
 
-from engine.runs.lock import holder
+import pytest
+
+from engine.errors import TailfinError
+from engine.runs.lock import Held, Lock, holder
 
 _HOLD = """
 import os, sys, time
 from pathlib import Path
+from engine.errors import TailfinError
 from engine.runs.lock import Lock
 lock = Lock(Path(sys.argv[1]))
 if len(sys.argv) > 2 and os.fork() == 0:
@@ -59,7 +65,8 @@ def test_a_second_one_is_refused_with_the_holders_name(tmp_path: Path) -> None:
     path = tmp_path / "worker.lock"
     process = _holding(path)
     code = (
-        "import sys; from pathlib import Path; from engine.runs.lock import Held, Lock\n"
+        "import sys; from pathlib import Path; from engine.errors import TailfinError
+from engine.runs.lock import Held, Lock\n"
         "try: Lock(Path(sys.argv[1]))\nexcept Held as held: print(held.pid)"
     )
     try:
@@ -85,3 +92,33 @@ def test_a_killed_holder_is_gone_although_its_child_lives(tmp_path: Path) -> Non
         os.killpg(process.pid, 0)
     finally:
         _end(process)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EROFS, errno.EIO])
+def test_a_volume_without_locks_says_so_and_blames_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_words: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "worker.lock"
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with pytest.raises(TailfinError, match=os.strerror(number)) as caught:
+        Lock(path)
+    assert caught.value.where == str(path)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with pytest.raises(TailfinError, match=os.strerror(number)) as caught:
+        holder(path)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN])
+def test_either_word_for_held_means_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_words: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with pytest.raises(Held):
+        Lock(tmp_path / "worker.lock")
