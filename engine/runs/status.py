@@ -64,6 +64,7 @@ class Status:
         """The last step known to be done: logged, evaluated, checkpointed or resumed from."""
         known = [self.started.from_step if self.started else 0]
         known += [self.steps[-1].step] if self.steps else []
+        known += [self.evals[-1].step] if self.evals else []
         known += [self.checkpoints[-1].step] if self.checkpoints else []
         return max(known)
 

@@ -29,6 +29,17 @@ def test_a_resume_drops_what_lies_behind_the_step_it_continues_from() -> None:
     assert status.attempt == 2 and status.ending == ""
 
 
+def test_the_last_step_may_be_known_from_any_record_of_it() -> None:
+    script = Script().add(started(), step(10))
+    assert fold_all(script.events).step == 10
+    script.add(evaluated(14, 0.9))
+    assert fold_all(script.events).step == 14
+    script.add(_checkpoint(15))
+    assert fold_all(script.events).step == 15
+    script.add(started(attempt=2, from_step=12))
+    assert fold_all(script.events).step == 12
+
+
 def test_changes_of_attempts_add_up() -> None:
     script = Script().add(started(), started(attempt=2, changes={"train.micro_batch": "8"}))
     script.add(started(attempt=3, changes={"train.micro_batch": "4", "train.epochs": "2"}))
