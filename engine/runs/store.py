@@ -106,6 +106,14 @@ class RunFolder:
     def exists(self) -> bool:
         return self.events.exists() or self.spec.exists()
 
+    @property
+    def has_run(self) -> bool:
+        """Whether something here was made by a run, and not only a spec by a person."""
+        made = (self.events, self.worker_log, self.worker_lock)
+        made += (self.supervisor_log, self.supervisor_lock)
+        fresh = self.spec.exists() and self.control.is_dir()
+        return fresh or any(path.exists() for path in made)
+
 
 def runs_root(chosen: str | None = None) -> Path:
     """Where new runs go: flag, TAILFIN_RUNS, the biggest persistent volume, the current folder."""
@@ -142,10 +150,14 @@ def list_runs(chosen: str | None = None) -> list[RunFolder]:
 
 
 def find_run(wanted: str, chosen: str | None = None) -> RunFolder:
-    """A run by id, unique beginning or ending of an id, path, or the word `last`."""
-    as_path = Path(wanted).expanduser()
-    if RunFolder(as_path).exists():
-        return RunFolder(as_path.resolve())
+    """A run by id, unique beginning or ending of an id, path, or the word `last`.
+
+    A word without a slash is a path only where no id answers to it: a folder that happens to lie
+    in the current one must not stand in for a run.
+    """
+    as_path = RunFolder(Path(wanted).expanduser())
+    if "/" in wanted and as_path.has_run:
+        return RunFolder(as_path.path.resolve())
     runs = list_runs(chosen)
     roots = ", ".join(str(root) for root in all_roots(chosen)) or "no runs folder"
     if wanted == "last" and runs:
@@ -159,6 +171,8 @@ def find_run(wanted: str, chosen: str | None = None) -> RunFolder:
         raise TailfinError(
             f"'{wanted}' names {len(near)} runs: {names}.", "Write more of the id.", where=wanted
         )
+    if as_path.has_run:
+        return RunFolder(as_path.path.resolve())
     raise TailfinError(
         f"There is no run '{wanted}' in {roots}.",
         "List them with: tailfin runs list (--runs DIR names another folder).",
