@@ -65,8 +65,7 @@ def test_a_second_one_is_refused_with_the_holders_name(tmp_path: Path) -> None:
     path = tmp_path / "worker.lock"
     process = _holding(path)
     code = (
-        "import sys; from pathlib import Path; from engine.errors import TailfinError
-from engine.runs.lock import Held, Lock\n"
+        "import sys; from pathlib import Path; from engine.runs.lock import Held, Lock\n"
         "try: Lock(Path(sys.argv[1]))\nexcept Held as held: print(held.pid)"
     )
     try:
