@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from engine.cli.follow import follow
 from engine.cli.output import note, print_json
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from engine.runs.effective import as_changes, effective_spec
     from engine.runs.launch import launch, refuse_if_held, worker_command
     from engine.runs.preflight import preflight
-    from engine.runs.resume import resume_changes
+    from engine.runs.resume import plan_resume
     from engine.runs.state import FRESH_S, observe
     from engine.runs.store import find_run
     from engine.settings import flatten, parse_set
@@ -46,15 +47,12 @@ def run(args: argparse.Namespace) -> int:
             exit_code=EXIT_NO,
         )
     asked = dict(flatten(parse_set(args.sets)))
-    if observed.state == "finished" and not asked:
-        raise TailfinError(
-            f"The run {folder.id} is finished.",
-            f"For more training: tailfin resume {folder.id} --set train.epochs=N",
-            where=folder.path,
-            exit_code=EXIT_NO,
-        )
+    for path in {"model.path", "data.path", "data.eval_path"} & asked.keys():
+        # The worker lives in its run folder: a path from here must not depend on here.
+        local = Path(str(asked[path])).expanduser()
+        asked[path] = str(local.resolve()) if local.exists() else str(asked[path])
     spec = effective_spec(folder, dict(status.changes))
-    changes = as_changes({**resume_changes(observed, spec, folder.id), **asked})
+    changes = as_changes(plan_resume(observed, spec, folder.id, asked))
     # Rows were judged when the run was made; here only that they are still there to be read.
     preflight(
         effective_spec(folder, {**dict(status.changes), **changes}),
@@ -62,9 +60,10 @@ def run(args: argparse.Namespace) -> int:
         skip_bad_rows=True,
     )
     checkpoint = last_checkpoint(folder.checkpoints)
-    words = ["--attempt", str(status.attempt + 1), "--changes", json.dumps(changes)]
-    launch(folder, worker_command("train", str(folder.path), *words))
     from_step = checkpoint.step if checkpoint else 0
+    words = ["--attempt", str(status.attempt + 1), "--changes", json.dumps(changes)]
+    words += ["--from-step", str(from_step)]
+    launch(folder, worker_command("train", str(folder.path), *words))
     if args.detach and args.json:
         data = {"run": folder.id, "from_step": from_step, "changes": changes}
         print_json("resume", ok=True, data=data)

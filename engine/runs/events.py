@@ -284,7 +284,7 @@ def _plain(value: object, limit: int) -> object:
         return value[: limit - 6] + " (cut)"
     if isinstance(value, dict):
         items = list(value.items())[: max(1, limit // 20)]
-        return {str(k)[:100]: _plain(str(v), max(20, limit // 8)) for k, v in items}
+        return {str(k)[:100]: _plain(str(v), limit) for k, v in items}
     return value
 
 

@@ -83,7 +83,7 @@ ROUTES: dict[str, Route] = {
     "eval.micro_batch": _sft("per_device_eval_batch_size"),
     "eval.patience": _ours("engine.worker.watch"),
     "eval.min_delta": _ours("engine.worker.watch"),
-    "eval.keep_best": _ours("engine.worker.deliver"),
+    "eval.keep_best": _ours("engine.worker.train"),
     "save.every_steps": _ours("engine.worker.watch"),
     "save.every_minutes": _ours("engine.worker.watch"),
     "save.keep": _ours("engine.worker.watch"),

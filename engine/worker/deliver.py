@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.runs.checkpoints import read_checkpoint
 from engine.worker.job import Job
+
+if TYPE_CHECKING:
+    from engine.worker.watch import Watch
 
 # What belongs to resuming, not to a result.
 _RESUME_ONLY = (
     "optimizer.pt", "scheduler.pt", "rng_state*.pth", "scaler.pt", "trainer_state.json",
     "training_args.bin", "manifest.json",
 )  # fmt: skip
+
+
+def choose_step(job: Job, watch: Watch, last: int, *, keep_best: bool) -> int:
+    """The checkpoint to deliver: the best one where it is wanted and still whole, else the last.
+
+    Says so when the best is gone, and when what is delivered is worse than the base was.
+    """
+    chosen = last
+    if keep_best and watch.best_step > 0:
+        chosen = watch.best_step
+        if read_checkpoint(job.run.checkpoints / f"checkpoint-{chosen}") is None:
+            job.notice(
+                "checkpoint.best-gone",
+                "warn",
+                f"The best checkpoint, of step {chosen}, is gone or damaged; step {last} was "
+                "delivered instead.",
+            )
+            chosen = last
+    loss = watch.losses.get(chosen, math.nan)
+    if loss > watch.base_loss:
+        job.notice(
+            "train.worse-than-base",
+            "warn",
+            f"Held-out loss is {loss:.4f} after training and was {watch.base_loss:.4f} before: "
+            "the base model answers better.",
+            "Lower train.learning_rate, or train longer if it was still falling.",
+        )
+    return chosen
 
 
 def deliver(job: Job, *, step: int, is_adapter: bool, tokenizer: Any) -> Path:

@@ -76,7 +76,9 @@ class Job:
         return self._write_lock.locked()
 
     def stage(self, name: str, detail: str = "") -> None:
-        """Begin a stage; progress counts from here."""
+        """Begin a stage; progress counts from here. Raises StopRequested when that was asked."""
+        if self.stop_wanted and not self.stops_itself:
+            raise StopRequested
         self.phase = self._progress_stage = name
         self._progress_done = 0.0
         self._stage_began = time.monotonic()
@@ -140,7 +142,7 @@ def run_job(
     journal = Journal(run.events)
     job = Job(run, journal, kind)
     job.step = from_step
-    _listen(job)
+    _forget_old_requests(run)
     job.write(
         Started(
             attempt=attempt,
@@ -153,11 +155,16 @@ def run_job(
             versions=_versions(),
         )
     )
+    _listen(job)
     try:
         last: Body = body(job)
+        job.stops_itself = True
     except StopRequested:
+        job.stops_itself = True
         last = Stopped(step=job.step, reason="It was asked to stop.")
     except BaseException as error:  # the boundary: whatever ends a worker is told
+        # No wish to stop may break off the telling.
+        job.stops_itself = True
         last = explain(error, job)
     job.write(last)
     print(f"-- {last.kind} {getattr(last, 'message', '')}".rstrip(), flush=True)
@@ -179,6 +186,10 @@ def explain(error: BaseException, job: Job) -> Failed:
             hint=(
                 f"tailfin resume {job.run.id} halves the micro-batch, doubles accumulation and "
                 "continues from the last checkpoint."
+                if job.kind == "train"
+                and job.phase in ("train", "forward", "backward", "optimizer")
+                else f"Free memory, or use --method qlora or a smaller model; tailfin resume "
+                f"{job.run.id} tries again."
                 if job.kind == "train"
                 else "Free memory (what else runs here?), then call the command again."
             ),
@@ -226,7 +237,9 @@ def _listen(job: Job) -> None:
 
     def on_term(_number: int, _frame: FrameType | None) -> None:
         job.stop_wanted = True
-        if job.stops_itself:
+        # Raised inside an import it is swallowed or kills the process (seen in numpy, torch):
+        # there the wish waits for the next stage.
+        if job.stops_itself or job.phase in ("start", "import"):
             return
         if job.is_writing:
             # Never out of the middle of a record: ask again in a moment.
@@ -255,6 +268,12 @@ def _listen(job: Job) -> None:
     threading.Thread(target=watch, name="acts", daemon=True).start()
 
 
+def _forget_old_requests(run: RunFolder) -> None:
+    """What was asked of an attempt that is gone must not stop this one."""
+    for act in pending(run):
+        act.path.unlink(missing_ok=True)
+
+
 def _memory_failure(error: BaseException) -> str:
     """The memory failure in an exception or what caused it, as one line; empty if there is none."""
     seen: BaseException | None = error
@@ -268,6 +287,7 @@ def _memory_failure(error: BaseException) -> str:
                 "CUBLAS_STATUS_ALLOC_FAILED",
                 "CUDNN_STATUS_ALLOC_FAILED",
                 "DefaultCPUAllocator: can't allocate memory",
+                "Cannot allocate memory",
             )
         ):
             return _first_line(seen) or "the box had no more memory"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.data.lengths import LengthAdvice, suggest_max_length
@@ -53,7 +55,13 @@ def prepare_rows(job: Job, spec: Spec, tokenizer: Any, model_limit: int | None) 
     The held-out rows are written into the run folder, so that every later verdict uses them.
     """
     train_rows, held_out_rows = _split(spec)
+    seen = _fingerprint(train_rows, held_out_rows)
+    if job.step > 0:
+        _refuse_other_rows(job.run.rows_record, seen)
     _write_held_out(job.run, held_out_rows)
+    if spec.data.eval_path and not held_out_rows:
+        message = f"{spec.data.eval_path} has no usable row: nothing is evaluated."
+        job.notice("data.no-eval", "warn", message)
     template = render_template(tokenizer, spec.model.chat_template)
     # Saved with the result: the model is served with the very template it was trained with.
     tokenizer.chat_template = template.source
@@ -72,6 +80,7 @@ def prepare_rows(job: Job, spec: Spec, tokenizer: Any, model_limit: int | None) 
     cut = sum(len(row.input_ids) > max_length for row in train) / max(1, len(train))
     _say_length(job, spec, advice, max_length, cut)
     _judge(job, check_tokens(train, max_length, spec.data.packing))
+    job.run.rows_record.write_text(seen + "\n", encoding="utf-8")
     # Held-out rows cut down to nothing only make the figure thinner: left out, and said.
     kept = [r for r in held_out if any(label != -100 for label in r.labels[:max_length])]
     if len(kept) < len(held_out):
@@ -106,6 +115,29 @@ def _split(spec: Spec) -> tuple[list[Row], list[Row]]:
     return split_rows(
         file.rows, fraction=data.eval_fraction, max_rows=data.eval_max_rows, seed=spec.train.seed
     )
+
+
+def _fingerprint(train: list[Row], held_out: list[Row]) -> str:
+    """Number of rows to train and held out, and a hash of their text."""
+    digest = hashlib.sha256()
+    for row in (*train, *held_out):
+        digest.update(repr([(m.role, m.content) for m in row.messages]).encode("utf-8", "replace"))
+    return f"{len(train)} {len(held_out)} {digest.hexdigest()}"
+
+
+def _refuse_other_rows(record: Path, seen: str) -> None:
+    """A resume on other rows would train on what was held out and compare losses of two sets."""
+    if not record.exists():
+        return
+    before, now = record.read_text(encoding="utf-8").split(), seen.split()
+    if before != now:
+        raise TailfinError(
+            f"The rows changed since this run began: {before[0]} to train and {before[1]} held "
+            f"out then, {now[0]} and {now[1]} now, or other text in them.",
+            "Put the old data file back, or start a new run on the new one.",
+            where="data.path",
+            error_id="data.changed",
+        )
 
 
 def _write_held_out(run: RunFolder, rows: list[Row]) -> None:

@@ -6,9 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import TailfinError
 from engine.hub import find_model
-from engine.runs.checkpoints import last_checkpoint
+from engine.runs.checkpoints import discard_beyond
 from engine.runs.effective import effective_spec
 from engine.runs.events import Finished, Plan, Stopped
 from engine.runs.reader import read_all
@@ -18,32 +17,37 @@ from engine.worker.job import Job, folder_argument, run_job
 
 if TYPE_CHECKING:
     from engine.worker.load import LoadedModel
+    from engine.worker.watch import Watch
 
 
 def main(argv: list[str]) -> int:
-    """`engine.worker train RUN_FOLDER [--attempt N] [--changes JSON]`."""
+    """`engine.worker train RUN_FOLDER [--attempt N] [--from-step N] [--changes JSON]`."""
     parser = argparse.ArgumentParser(prog="engine.worker train")
     parser.add_argument("run")
     parser.add_argument("--attempt", type=int, default=1)
+    parser.add_argument("--from-step", type=int, default=0)
     parser.add_argument("--changes", type=json.loads, default={})
     args = parser.parse_args(argv)
     run = folder_argument([args.run])
     past = fold_all(read_all(run.events))
-    checkpoint = last_checkpoint(run.checkpoints) if args.attempt > 1 else None
     return run_job(
         run,
         "train",
-        lambda job: train(job, resume_from=str(checkpoint.path) if checkpoint else None),
+        lambda job: train(job, from_step=args.from_step),
         attempt=args.attempt,
-        from_step=checkpoint.step if checkpoint else 0,
+        from_step=args.from_step,
         changes=dict(past.changes) | args.changes,
     )
 
 
-def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
-    """Train this run to its end or to a wish to stop; every setting comes from its spec."""
+def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
+    """Train this run to its end or to a wish to stop; every setting comes from its spec.
+
+    `from_step` above 0 continues from that checkpoint, which the caller found whole.
+    """
     status = fold_all(read_all(job.run.events))
     spec = effective_spec(job.run, dict(status.changes))
+    resume_from = str(job.run.checkpoints / f"checkpoint-{from_step}") if from_step else None
 
     job.stage("import")
     import torch
@@ -52,17 +56,17 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
     from trl import SFTConfig
 
     from engine.worker.arguments import lora_arguments, sft_arguments
-    from engine.worker.deliver import deliver
+    from engine.worker.deliver import choose_step, deliver
     from engine.worker.device import device_name
     from engine.worker.rows import as_dataset, prepare_rows
     from engine.worker.sums import TokenSums
     from engine.worker.trl_seams import Trainer, total_steps
     from engine.worker.virtual_vram import virtual_vram
-    from engine.worker.watch import Watch, discard_cut_short
+    from engine.worker.watch import Watch
 
     set_seed(spec.train.seed)
-    for path in discard_cut_short(job.run.checkpoints):
-        message = f"{path.name} was cut short while it was saved; it is skipped."
+    for path in discard_beyond(job.run.checkpoints, from_step):
+        message = f"{path.name} was cut short or damaged; it is removed."
         job.notice("checkpoint.cut-short", "warn", message)
 
     loaded = _load(job, spec, _fetch(job, spec))
@@ -86,11 +90,12 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
         )
     )
     lora = lora_arguments(spec)
-    sums = TokenSums()
-    watch = Watch(job, spec, sums, status, has_eval=has_eval)
+    sums, eval_sums = TokenSums(), TokenSums()
+    watch = Watch(job, spec, sums, status, eval_sums=eval_sums if has_eval else None)
     trainer = Trainer(
         job=job,
         sums=sums,
+        eval_sums=eval_sums,
         model=model,
         args=arguments,
         train_dataset=as_dataset(rows.train),
@@ -100,29 +105,27 @@ def train(job: Job, *, resume_from: str | None) -> Finished | Stopped:
         callbacks=[watch],
     )
     max_steps = total_steps(trainer)
-    if resume_from and job.step >= max_steps:
-        raise TailfinError(
-            f"The run is at step {job.step} of {max_steps}: there is nothing left to train.",
-            f"Ask for more: tailfin resume {job.run.id} --set train.epochs="
-            f"{spec.train.epochs + 1:g}",
-        )
+    # An attempt that ended while it delivered has nothing left but to deliver.
+    done = resume_from is not None and (from_step >= max_steps or watch.is_out_of_patience)
+    _warn_of_warmup(job, spec, arguments.get_warmup_steps(max_steps), max_steps)
     job.write(_plan(spec, rows, trainer.model, max_steps, device_name(), loaded.dtype))
 
-    job.stage("train", f"{max_steps} steps")
-    with virtual_vram(trainer.model):
-        trainer.train(resume_from_checkpoint=resume_from)
-    job.stops_itself = False
-    step = int(trainer.state.global_step)
+    step = from_step
+    if not done:
+        job.stage("train", f"{max_steps} steps")
+        with virtual_vram(trainer.model):
+            trainer.train(resume_from_checkpoint=resume_from)
+        step = int(trainer.state.global_step)
+    # From here on the result is written; that is not broken off by a wish to stop.
+    job.stops_itself = True
     saved = f"checkpoints/checkpoint-{step}"
-    if job.stop_wanted and step < max_steps:
+    if job.stop_wanted and step < max_steps and not done:
         return Stopped(step=step, reason="It was asked to stop.", checkpoint=saved)
 
     job.stage("save")
-    delivered = watch.best_step if spec.eval.keep_best and watch.best_step > 0 else step
-    result = deliver(job, step=delivered, is_adapter=lora is not None, tokenizer=tokenizer)
-    return Finished(
-        step=step, result=result.name, message=_say(watch, step, delivered, max_steps, has_eval)
-    )
+    chosen = choose_step(job, watch, step, keep_best=spec.eval.keep_best)
+    result = deliver(job, step=chosen, is_adapter=lora is not None, tokenizer=tokenizer)
+    return Finished(step=step, result=result.name, message=_say(watch, step, chosen, max_steps))
 
 
 def _fetch(job: Job, spec: Spec) -> str:
@@ -185,10 +188,22 @@ def _plan(spec: Spec, rows: Any, model: Any, max_steps: int, device: str, dtype:
     )
 
 
-def _say(watch: Any, step: int, delivered: int, max_steps: int, has_eval: bool) -> str:
+def _warn_of_warmup(job: Job, spec: Spec, warmup_steps: int, max_steps: int) -> None:
+    """A run that ends before its learning rate has risen learns next to nothing."""
+    if warmup_steps >= max_steps and spec.train.schedule != "constant":
+        job.notice(
+            "train.warmup-too-long",
+            "warn",
+            f"The learning rate rises for {warmup_steps} steps and the run has {max_steps}: it "
+            "learns next to nothing.",
+            "Set train.warmup=0, or train longer.",
+        )
+
+
+def _say(watch: Watch, step: int, chosen: int, max_steps: int) -> str:
     parts = [f"Trained {step} steps."]
-    if watch.stopped_early:
+    if step < max_steps:
         parts = [f"Stopped early at step {step} of {max_steps}: held-out loss no longer fell."]
-    if has_eval:
-        parts.append(f"Lowest held-out loss {watch.best_loss:.4f}; delivered step {delivered}.")
+    loss = watch.losses.get(chosen)
+    parts.append(f"Delivered step {chosen}" + (f", held-out loss {loss:.4f}." if loss else "."))
     return " ".join(parts)

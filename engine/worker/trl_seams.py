@@ -26,11 +26,15 @@ class Trainer(SFTTrainer):
     through a hook instead: four sums and no extra pass.
     """
 
-    def __init__(self, *args: Any, job: Job, sums: TokenSums, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, job: Job, sums: TokenSums, eval_sums: TokenSums, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._job = job
         # The outer module: PEFT calls its base's forward directly, past any hook on the base.
-        self.model.register_forward_hook(lambda _module, _inputs, outputs: sums.add(outputs))
+        self.model.register_forward_hook(
+            lambda module, _inputs, outputs: (sums if module.training else eval_sums).add(outputs)
+        )
         # Values come out as quoted strings there; the journal is the log that is read.
         self.remove_callback(PrinterCallback)
 

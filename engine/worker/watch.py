@@ -11,12 +11,13 @@ from typing import Any
 from transformers import TrainerCallback
 
 from engine.runs.acts import pending
-from engine.runs.checkpoints import candidates, prune, write_manifest
+from engine.runs.checkpoints import prune, write_manifest
 from engine.runs.events import Acted, Checkpointed, Evaluated, Pruned, Step
 from engine.runs.status import Status
 from engine.spec import Spec
 from engine.worker.device import memory_now
 from engine.worker.job import Job
+from engine.worker.learning_rate import take_up_learning_rate
 from engine.worker.sums import TokenSums
 
 
@@ -28,14 +29,24 @@ class Watch(TrainerCallback):
     """
 
     def __init__(
-        self, job: Job, spec: Spec, sums: TokenSums, status: Status, *, has_eval: bool
+        self,
+        job: Job,
+        spec: Spec,
+        sums: TokenSums,
+        status: Status,
+        *,
+        eval_sums: TokenSums | None = None,
     ) -> None:
         self._job = job
         self._spec = spec
         self._sums = sums
-        self._has_eval = has_eval
+        self._has_eval = eval_sums is not None
+        self._eval_sums = eval_sums or TokenSums()
+        self._resuming = status.attempt > 1
         past = [e for e in status.evals if math.isfinite(e.loss)]
         best = min(past, key=lambda e: e.loss) if past else None
+        self.base_loss = next((e.loss for e in past if e.step == 0), math.nan)
+        self.losses = {e.step: e.loss for e in past}
         self.best_step = best.step if best and best.step > 0 else -1
         self.best_loss = best.loss if best else math.inf
         self._stale = _evals_since_best(status, spec.eval.min_delta)
@@ -51,11 +62,19 @@ class Watch(TrainerCallback):
         self._eval_done = 0
         self._eval_total = 0
         self._last_tokens = 0.0
-        self._last_eval_step = -1
-        self._last_save_step = -1
         self._warned: set[str] = set()
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **_: Any,
+    ) -> None:
+        if self._resuming:
+            take_up_learning_rate(optimizer, lr_scheduler, self._spec.train.learning_rate)
         every = self._spec.eval.every_steps or max(1, round(state.max_steps / 5))
         self._eval_every = every if self._has_eval else 0
         self._save_every = self._spec.save.every_steps or (0 if self._has_eval else every)
@@ -67,6 +86,7 @@ class Watch(TrainerCallback):
         step = int(state.global_step)
         self._job.step = step
         last = step >= state.max_steps
+        control.should_log = control.should_log or last
         self._obey(step, control)
         if self._eval_every and (last or step % self._eval_every == 0):
             control.should_evaluate = True
@@ -128,7 +148,7 @@ class Watch(TrainerCallback):
         self._job.progress(self._eval_done, self._eval_total, "batches", stage="eval")
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        means = self._sums.take()
+        means = self._eval_sums.take()
         loss = means.loss
         self._eval_done = 0
         step = int(state.global_step)
@@ -138,7 +158,6 @@ class Watch(TrainerCallback):
         elapsed_s = time.monotonic() - self._phase_began
         self._not_training_s += elapsed_s
         self._phase_began = time.monotonic()
-        self._last_eval_step = step
         self._job.write(
             Evaluated(
                 step=step,
@@ -152,14 +171,15 @@ class Watch(TrainerCallback):
         print(
             f"eval at step {step}: held-out loss {loss:.4f}{' (best)' if best else ''}", flush=True
         )
+        self.losses[step] = loss
+        self.base_loss = loss if step == 0 else self.base_loss
         if best:
             self.best_loss, self.best_step = loss, step if step > 0 else -1
         if step > 0 and self._spec.save.every_steps == 0:
             self._want_save(control, "best" if best else "eval")
         elif best and step > 0 and self._spec.eval.keep_best:
             self._want_save(control, "best")
-        patience = self._spec.eval.patience
-        if patience and self._stale >= patience and step < state.max_steps:
+        if self.is_out_of_patience and step < state.max_steps:
             self.stopped_early = True
             control.should_training_stop = True
             self._want_save(control, "early stopping")
@@ -171,7 +191,6 @@ class Watch(TrainerCallback):
         elapsed_s = time.monotonic() - self._phase_began
         self._not_training_s += elapsed_s
         self._last_save = time.monotonic()
-        self._last_save_step = checkpoint.step
         path = os.path.relpath(folder, self._job.run.path)
         self._job.write(
             Checkpointed(
@@ -193,8 +212,10 @@ class Watch(TrainerCallback):
         self._job.phase = "train"
 
     @property
-    def last_checkpoint_step(self) -> int:
-        return self._last_save_step
+    def is_out_of_patience(self) -> bool:
+        """Whether the log says that early stopping had its way already."""
+        patience = self._spec.eval.patience
+        return patience > 0 and self._stale >= patience
 
     def _obey(self, step: int, control: Any) -> None:
         for act in pending(self._job.run):
@@ -248,18 +269,6 @@ class Watch(TrainerCallback):
         if notice_id not in self._warned:
             self._warned.add(notice_id)
             self._job.notice(notice_id, severity, message, fix)
-
-
-def discard_cut_short(folder: Path) -> list[Path]:
-    """Remove checkpoint folders without a manifest: a save that was cut short."""
-    import shutil
-
-    from engine.runs.checkpoints import MANIFEST
-
-    cut = [path for path in candidates(folder) if not (path / MANIFEST).is_file()]
-    for path in cut:
-        shutil.rmtree(path, ignore_errors=True)
-    return cut
 
 
 def _evals_since_best(status: Status, min_delta: float) -> int:

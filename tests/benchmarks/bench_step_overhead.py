@@ -241,7 +241,7 @@ def _ours(
     job = Job(run, Journal(run.events))
     job.write(Started(attempt=1, job="train", host="bench", boot_id="", pid=0))
     sums = TokenSums()
-    watch = Watch(job, spec, sums, Status(), has_eval=False)
+    watch = Watch(job, spec, sums, Status())
     INSIDE.clock(sums, "add")
     INSIDE.clock(watch, "on_step_end", "on_pre_optimizer_step", "on_log")
     lora = lora_arguments(spec)
@@ -249,6 +249,7 @@ def _ours(
     return Trainer(
         job=job,
         sums=sums,
+        eval_sums=TokenSums(),
         model=_model(args.hidden),
         args=SFTConfig(
             **sft_arguments(

@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.runs.resume import resume_changes
-from engine.runs.state import observe
+from engine.errors import TailfinError
+from engine.runs.events import Failed
+from engine.runs.resume import plan_resume
+from engine.runs.state import Observed, observe
+from engine.runs.status import fold_all
+from engine.spec import Spec
 from engine.worker.virtual_vram import ENVIRONMENT
 from tests.process import answer, only_run, start, tailfin, train_words, wait_for_end
+from tests.runs.script import Script, started
 
 pytestmark = pytest.mark.timeout(240)
 SMALL: dict[str, object] = {
@@ -78,17 +85,50 @@ def test_one_row_that_does_not_fit_is_said(tmp_path: Path) -> None:
     run = only_run(tmp_path)
     again = tailfin("resume", run.id, cwd=tmp_path)
     assert again.returncode == 3 and "micro-batch of 1 row already" in again.stderr
+    assert f"tailfin resume {run.id} --set data.max_length=N" in again.stderr
+    followed = tailfin("resume", run.id, "--set", "data.max_length=64", cwd=tmp_path)
+    assert followed.returncode == 0, followed.stdout + followed.stderr
 
 
-def test_an_evaluation_shrinks_only_itself(tmp_path: Path) -> None:
-    from engine.runs.events import Failed
-    from engine.runs.state import Observed
-    from engine.runs.status import fold_all
-    from engine.spec import Spec
-    from tests.runs.script import Script, started
-
-    failed = Failed(error="oom", phase="eval", message="m", hint="h")
+def _after_oom(phase: str, **train: object) -> tuple[Observed, Spec]:
+    failed = Failed(error="oom", phase=phase, message="m", hint="h")
     status = fold_all(Script().add(started(), failed).events)
-    spec = Spec.model_validate({"model": {"path": "m"}, "data": {"path": "d"}})
-    observed = Observed("failed", "m", status, 0)
-    assert resume_changes(observed, spec, "r") == {"eval.micro_batch": 1}
+    values = {"model": {"path": "m"}, "data": {"path": "d"}, "train": train}
+    return Observed("failed", "m", status, 0), Spec.model_validate(values)
+
+
+def test_an_evaluation_shrinks_only_itself() -> None:
+    observed, spec = _after_oom("eval", micro_batch=2)
+    assert plan_resume(observed, spec, "r", {}) == {"eval.micro_batch": 1}
+
+
+@given(st.integers(2, 300), st.integers(1, 300))
+def test_fewer_rows_at_once_are_the_same_rows_per_step(micro_batch: int, accumulation: int) -> None:
+    observed, spec = _after_oom("backward", micro_batch=micro_batch, accumulation=accumulation)
+    changes = plan_resume(observed, spec, "r", {})
+    rows, times = changes["train.micro_batch"], changes["train.accumulation"]
+    assert isinstance(rows, int) and isinstance(times, int)
+    assert 1 <= rows <= micro_batch / 2 and rows * times == micro_batch * accumulation
+
+
+def test_what_a_person_asks_for_is_not_halved_on_top() -> None:
+    observed, spec = _after_oom("forward", micro_batch=1, gradient_checkpointing=True)
+    with pytest.raises(TailfinError, match="1 row already"):
+        plan_resume(observed, spec, "r", {})
+    asked = {"data.max_length": 64}
+    assert plan_resume(observed, spec, "r", asked) == asked
+    observed, spec = _after_oom("forward", micro_batch=2, accumulation=8)
+    asked = {"train.micro_batch": 1}
+    assert plan_resume(observed, spec, "r", asked) == asked
+
+
+def test_loading_is_not_cured_by_fewer_rows() -> None:
+    observed, spec = _after_oom("load", micro_batch=2)
+    assert plan_resume(observed, spec, "r", {}) == {}
+
+
+@pytest.mark.parametrize("path", ["train.rank", "train.method", "train.optimizer", "train.seed"])
+def test_settings_of_another_run_are_refused(path: str) -> None:
+    observed, spec = _after_oom("load")
+    with pytest.raises(TailfinError, match="cannot change in the middle"):
+        plan_resume(observed, spec, "r", {path: 1})

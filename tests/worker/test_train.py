@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 from engine.bundled import bundled
 from engine.runs.checkpoints import candidates
 from engine.runs.create import write_spec
+from engine.runs.effective import as_changes
 from engine.runs.events import Checkpointed, Notice, Progress, Stage
 from engine.runs.reader import read_all
 from engine.runs.state import Observed, observe
@@ -139,7 +141,7 @@ def test_early_stopping_delivers_the_best_checkpoint_not_the_last(tmp_path: Path
     evals = [(e.step, e.loss) for e in observed.status.evals]
     best_step, best_loss = min(evals, key=lambda pair: pair[1])
     assert observed.status.step < 60 and evals[-1][0] - best_step == 4
-    assert "Stopped early" in observed.message and f"delivered step {best_step}" in observed.message
+    assert "Stopped early" in observed.message and f"Delivered step {best_step}" in observed.message
     delivered = _weights(run.model)
     kept = _weights(run.checkpoints / f"checkpoint-{best_step}")
     assert all(torch.equal(delivered[name], kept[name]) for name in kept)
@@ -159,7 +161,7 @@ def test_the_last_one_is_delivered_when_asked(tmp_path: Path) -> None:
         },
     )
     _finished(observed)
-    assert "delivered step 4" in observed.message
+    assert "Delivered step 4" in observed.message
     last = _weights(run.checkpoints / "checkpoint-4")
     assert all(torch.equal(w, last[name]) for name, w in _weights(run.model).items())
 
@@ -205,6 +207,94 @@ def test_held_out_rows_are_kept_and_the_same_seed_splits_the_same(tmp_path: Path
         texts.append(run.held_out.read_text("utf-8"))
     assert texts[0] == texts[1] != texts[2]
     assert len(texts[0].splitlines()) == 8
+
+
+def test_logging_every_third_step_leaves_the_evaluation_and_the_last_step_right(
+    tmp_path: Path,
+) -> None:
+    settings: dict[str, dict[str, object]] = {"eval": {"every_steps": 2}, "train": {"max_steps": 5}}
+    _, plain = _train(tmp_path / "a", settings)
+    settings["train"] = {"max_steps": 5, "log_every": 3}
+    _, third = _train(tmp_path / "b", settings)
+    assert [p.step for p in third.status.steps] == [1, 3, 5]
+    losses = [[round(e.loss, 6) for e in o.status.evals] for o in (plain, third)]
+    assert losses[0] == losses[1] and len(losses[0]) == 3
+
+
+def _again(run: RunFolder, from_step: int, changes: dict[str, object]) -> Observed:
+    text = json.dumps(as_changes(changes))
+    words = [str(run.path), "--attempt", "2", "--from-step", str(from_step), "--changes", text]
+    main(words)
+    return observe(run)
+
+
+def test_a_resume_takes_up_another_learning_rate(tmp_path: Path) -> None:
+    train: dict[str, object] = {"schedule": "constant", "learning_rate": 1e-3, "max_steps": 3}
+    run, first = _train(tmp_path, {"train": train})
+    _finished(first)
+    again = _again(run, 3, {"train.learning_rate": 1e-5, "train.max_steps": 6})
+    _finished(again)
+    rates = [p.learning_rate for p in again.status.steps]
+    assert rates == pytest.approx([1e-3] * 3 + [1e-5] * 3)
+
+
+def test_a_training_that_ended_while_it_delivered_is_delivered_on_resume(tmp_path: Path) -> None:
+    run, first = _train(tmp_path, {})
+    _finished(first)
+    shutil.rmtree(run.adapter)
+    again = _again(run, 3, {})
+    _finished(again)
+    assert _weights(run.adapter) and [p.step for p in again.status.steps] == [1, 2, 3]
+
+
+def test_a_best_checkpoint_that_is_gone_is_said_and_the_last_delivered(tmp_path: Path) -> None:
+    """At this learning rate the run blows up, so the best evaluation is an early one."""
+    run, first = _train(
+        tmp_path,
+        {
+            "train": {
+                "max_steps": 2,
+                "learning_rate": 0.5,
+                "method": "full",
+                "warmup": 0.0,
+                "schedule": "constant",
+            },
+            "eval": {"every_steps": 1},
+            "save": {"keep": 9},
+        },
+    )
+    _finished(first)
+    best = first.status.best
+    assert best is not None and 0 < best.step < 2
+    shutil.rmtree(run.checkpoints / f"checkpoint-{best.step}")
+    again = _again(run, 2, {})
+    _finished(again)
+    assert "Delivered step 2" in again.message
+    assert any(n.id == "checkpoint.best-gone" for n in again.status.notices)
+
+
+def test_a_result_worse_than_the_base_is_told(tmp_path: Path) -> None:
+    train: dict[str, object] = {"max_steps": 2, "learning_rate": 0.5, "warmup": 0.0}
+    _, observed = _train(tmp_path, {"train": train, "eval": {"at_start": True, "every_steps": 2}})
+    _finished(observed)
+    assert any(n.id == "train.worse-than-base" for n in observed.status.notices)
+
+
+def test_a_warm_up_longer_than_the_run_is_told(tmp_path: Path) -> None:
+    train: dict[str, object] = {"max_steps": 0, "epochs": 0.1, "warmup": 100}
+    _, observed = _train(tmp_path, {"train": train})
+    assert any(n.id == "train.warmup-too-long" for n in observed.status.notices)
+
+
+def test_other_rows_are_refused_on_resume(tmp_path: Path) -> None:
+    data = tmp_path / "mine.jsonl"
+    lines = (bundled("samples") / "good.jsonl").read_text("utf-8").splitlines()
+    data.write_text("\n".join(lines[:100]) + "\n", "utf-8")
+    run, first = _train(tmp_path, {"data": {"path": str(data)}})
+    _finished(first)
+    data.write_text("\n".join(lines[:120]) + "\n", "utf-8")
+    again = _again(run, 3, {"train.max_steps": 4})
+    assert again.state == "failed" and "The rows changed since this run began" in again.message
 
 
 def test_a_hub_name_is_downloaded_as_a_stage_of_its_own(tmp_path: Path) -> None:

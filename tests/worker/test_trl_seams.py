@@ -83,7 +83,7 @@ def _trainer(tmp_path: Path, model: Any, spec: Spec, *, has_eval: bool = True) -
     run.control.mkdir()
     job = Job(run, Journal(run.events))
     job.write(Started(attempt=1, job="train", host="h", boot_id="b", pid=1))
-    sums = TokenSums()
+    sums, eval_sums = TokenSums(), TokenSums()
     arguments = sft_arguments(
         spec,
         output_dir=run.checkpoints,
@@ -96,12 +96,13 @@ def _trainer(tmp_path: Path, model: Any, spec: Spec, *, has_eval: bool = True) -
     return Trainer(
         job=job,
         sums=sums,
+        eval_sums=eval_sums,
         model=model,
         args=SFTConfig(**arguments),
         train_dataset=_rows(),
         eval_dataset=_rows() if has_eval else None,
         processing_class=_tokenizer(),
-        callbacks=[Watch(job, spec, sums, Status(), has_eval=has_eval)],
+        callbacks=[Watch(job, spec, sums, Status(), eval_sums=eval_sums if has_eval else None)],
     )
 
 
