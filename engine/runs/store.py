@@ -109,10 +109,11 @@ class RunFolder:
     @property
     def has_run(self) -> bool:
         """Whether something here was made by a run, and not only a spec by a person."""
-        made = (self.events, self.worker_log, self.worker_lock)
-        made += (self.supervisor_log, self.supervisor_lock)
-        fresh = self.spec.exists() and self.control.is_dir()
-        return fresh or any(path.exists() for path in made)
+        worker = (self.worker_log, self.worker_lock)
+        supervisor = (self.supervisor_log, self.supervisor_lock)
+        if any(path.exists() for path in (self.events, *worker, *supervisor)):
+            return True
+        return self.spec.exists() and self.control.is_dir()  # just made
 
 
 def runs_root(chosen: str | None = None) -> Path:
