@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 
+from engine.data.text import inert
 from engine.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NO, EXIT_OOM
 from engine.runs.events import (
     Acted,
@@ -38,11 +39,12 @@ def follow(run: RunFolder, *, as_json: bool = False) -> int:
     try:
         while True:
             observed = observer.look()
-            for event in reader.read():
-                if as_json:
-                    sys.stdout.write(encode(event).decode("utf-8"))
-                else:
-                    printer.show(event)
+            while batch := reader.read():
+                for event in batch:
+                    if as_json:
+                        sys.stdout.write(encode(event).decode("utf-8"))
+                    else:
+                        printer.show(event)
             sys.stdout.flush()
             if observed.state not in LIVE:
                 break
@@ -69,7 +71,7 @@ def exit_code(observed: Observed) -> int:
 
 
 def ending(run: RunFolder, observed: Observed) -> str:
-    """How it ended and what to do next, in a few lines."""
+    """How it ended and what to do next, in a few lines; safe to print."""
     lines = [f"{observed.state.upper()}: {observed.message}".rstrip(": ")]
     failed = observed.status.failed
     again = "call the command again" if run.is_job else f"tailfin resume {run.id}"
@@ -83,7 +85,7 @@ def ending(run: RunFolder, observed: Observed) -> str:
     elif observed.state == "finished" and observed.status.finished:
         result = run.path / observed.status.finished.result
         lines += [f"  result: {result}"] if result.exists() else []
-    return "\n".join(lines)
+    return "\n".join(inert(line) for line in lines)
 
 
 class Printer:
@@ -95,15 +97,19 @@ class Printer:
         self._passes = False
         self._last_shown = 0.0
         self._plan: Plan | None = None
+        self._from_step = 0
         self._stage = ""
 
     def show(self, event: Event) -> None:
         body = event.body
         if isinstance(body, Plan):
             self._plan = body
+        if isinstance(body, Started):
+            self._from_step = body.from_step
         if isinstance(body, Stage):
             self._stage = body.name
-        text = self._text(body)
+        # A folder from elsewhere may say anything: nothing in it may drive this terminal.
+        text = inert(self._text(body))
         if not text:
             return
         passing = isinstance(body, Progress | Step)
@@ -169,8 +175,10 @@ class Printer:
     def _step(self, step: Step) -> str:
         of = f"/{self._plan.max_steps}" if self._plan else ""
         left = ""
-        if self._plan and step.step and step.elapsed_s:
-            remaining = (self._plan.max_steps - step.step) * step.elapsed_s / step.step
+        done = step.step - self._from_step
+        if self._plan and done > 0 and step.elapsed_s:
+            # The seconds are those of this attempt, and so must the steps be.
+            remaining = (self._plan.max_steps - step.step) * step.elapsed_s / done
             left = f"  left {clock(remaining)}"
         return (
             f"  step {step.step}{of}  loss {step.loss:.4f}  grad {step.grad_norm:.2f}  "
