@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from engine.cli.output import print_json
 from engine.cli.spec_arguments import add_runs_argument
+from engine.data.text import inert
 from engine.errors import EXIT_NO, TailfinError
 
 if TYPE_CHECKING:
@@ -69,7 +71,9 @@ def _list(args: argparse.Namespace) -> int:
         steps = f"{row['step']}/{row['max_steps']}" if row["max_steps"] else "-"
         loss = f"loss {row['last_loss']:.4f}" if row["last_loss"] is not None else ""
         best = f"best held-out {row['best_eval_loss']:.4f}" if row["best_eval_loss"] else ""
-        print(f"{row['run']:<36} {row['state']:<9} {steps:>11}  {loss}  {best}".rstrip())
+        print(
+            f"{inert(str(row['run'])):<36} {row['state']:<9} {steps:>11}  {loss}  {best}".rstrip()
+        )
     return 0
 
 
@@ -97,24 +101,18 @@ def _show(args: argparse.Namespace) -> int:
         print_json("runs", ok=True, data=row)
         return 0
     for key, value in row.items():
-        print(f"{key:<15} {value if value is not None else '-'}")
+        print(f"{key:<15} {inert(str(value)) if value is not None else '-'}")
     if observed.state not in LIVE:
         print(ending(folder, observed))
     return 0
 
 
 def _remove(args: argparse.Namespace) -> int:
-    from engine.runs.state import LIVE, observe
     from engine.runs.store import find_run
 
     folder = find_run(args.run, args.runs)
-    if observe(folder).state in LIVE:
-        raise TailfinError(
-            f"The run {folder.id} is at work.",
-            f"End it first: tailfin stop {folder.id}",
-            where=folder.path,
-            exit_code=EXIT_NO,
-        )
+    _refuse_a_stranger(folder, args.runs)
+    _refuse_at_work(folder)
     if not args.yes:
         raise TailfinError(
             f"Nothing was removed: {folder.path} would go with its checkpoints and exports.",
@@ -128,3 +126,46 @@ def _remove(args: argparse.Namespace) -> int:
     else:
         print(f"Removed {folder.path}")
     return 0
+
+
+def _refuse_a_stranger(folder: RunFolder, chosen: str | None) -> None:
+    """Outside the runs folders only an event log proves that a folder is a run's own."""
+    from engine.runs.store import all_roots
+
+    if folder.events.exists():
+        return
+    if not any(root in folder.path.resolve().parents for root in all_roots(chosen)):
+        raise TailfinError(
+            f"Nothing was removed: {folder.path} has no events.jsonl and lies in no runs folder.",
+            "Remove it by hand if it is yours to remove.",
+            where=folder.path,
+            exit_code=EXIT_NO,
+        )
+
+
+def _refuse_at_work(folder: RunFolder) -> None:
+    """A run and each of its jobs must have ended: their files would go from under them."""
+    from engine.runs.lock import holder
+    from engine.runs.state import FRESH_S, LIVE, observe
+    from engine.runs.store import RunFolder
+
+    jobs = sorted(folder.jobs.iterdir()) if folder.jobs.is_dir() else []
+    for each in (folder, *(RunFolder(path) for path in jobs if path.is_dir())):
+        what = f"The job {each.path}" if each.is_job else f"The run {each.id}"
+        observed = observe(each)
+        locks = (each.worker_lock, each.supervisor_lock) if each.is_job else ()
+        if observed.state in LIVE or any(holder(lock) is not None for lock in locks):
+            raise TailfinError(
+                f"{what} is at work.",
+                f"End it first: tailfin stop {each.called}",
+                where=each.path,
+                exit_code=EXIT_NO,
+            )
+        age_s = time.time() - observed.status.last_time
+        if observed.state == "elsewhere" and age_s < FRESH_S:
+            raise TailfinError(
+                f"{what} may be at work on another box. {inert(observed.message)}",
+                f"End it there, or try again when it was silent for {FRESH_S:.0f} s.",
+                where=each.path,
+                exit_code=EXIT_NO,
+            )
