@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from engine.profiles import load_profile
 from engine.spec import SECTIONS, Spec, field_paths
 
 Table = Mapping[str, object]
+# One part of a TOML key, in any of its three spellings.
+_KEY_PART = re.compile(r"\"[^\"]*\"|'[^']*'|[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,10 @@ def layer(user_layers: Sequence[tuple[str, Table]], *, text: str = "", file: str
 
 
 def parse_set(sets: Sequence[str]) -> dict[str, object]:
-    """Turn `train.rank=16` words into a nested table; values are TOML, bare words are strings."""
+    """Turn `train.rank=16` words into a nested table; values are TOML, bare words are strings.
+
+    No setting is a date: what TOML reads as a date or a time is taken as the text it is.
+    """
     table: dict[str, object] = {}
     for word in sets:
         dotted, equals, raw = word.partition("=")
@@ -122,9 +129,12 @@ def _put(table: dict[str, object], dotted: str, value: object) -> None:
 
 def _toml_value(raw: str) -> object:
     try:
-        return tomllib.loads(f"v = {raw}")["v"]
+        value = tomllib.loads(f"v = {raw}")["v"]
     except tomllib.TOMLDecodeError:
         return raw
+    if isinstance(value, datetime.date | datetime.time):
+        return raw.partition("#")[0].strip()
+    return value
 
 
 def _read_text(path: Path) -> str:
@@ -190,14 +200,20 @@ def _in_words(kind: str, message: str, dotted: str) -> str:
 
 def _line_of(dotted: str, text: str) -> int:
     """1-based line of a dotted key in TOML text, 0 where it does not stand there."""
-    section, _, key = dotted.rpartition(".")
-    current = ""
+    current: list[str] = []
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
-        if line.startswith("[") and "]" in line:
-            current = line.strip("[] ").split("#")[0].strip()
-            if current == dotted:
-                return number
-        elif current == section and line.split("=")[0].strip() == key:
+        if line.startswith("["):
+            current = _key_parts(line.partition("]")[0])
+            key = current
+        elif "=" in line and not line.startswith("#"):
+            key = current + _key_parts(line.partition("=")[0])
+        else:
+            continue
+        if ".".join(key) == dotted:
             return number
     return 0
+
+
+def _key_parts(text: str) -> list[str]:
+    return [part.strip("\"'") for part in _KEY_PART.findall(text)]

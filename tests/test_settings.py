@@ -47,6 +47,24 @@ def test_every_fault_is_named_at_once_with_file_line_and_field(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        ["[train] # how it is trained", "rank = 0"],
+        ["[ train ]", "", "rank=0 # none"],
+        ["train.rank = 0"],
+        ["train . 'rank' = 0"],
+        ['["train"]', "# rank = 1", '"rank" = 0'],
+    ],
+)
+def test_a_field_is_found_in_every_spelling_of_its_place(tmp_path: Path, lines: list[str]) -> None:
+    others = ['model.path = "m"', 'data.path = "d"']
+    path = _file(tmp_path, "\n".join([*others, *lines]))
+    with pytest.raises(TailfinError) as caught:
+        load_spec(path)
+    assert caught.value.where == f"{path}:{len(others) + len(lines)}"
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[train\nrank=1", "not valid TOML"),
@@ -72,6 +90,14 @@ def test_set_words_take_toml_values_and_bare_words() -> None:
     }
     with pytest.raises(TailfinError, match="field=value"):
         parse_set(["train.rank"])
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-11-23", "2024-11-23T10:00:00Z", "2024-11-23 10:00:00", "10:30:00"]
+)
+def test_a_date_is_the_text_it_is(text: str) -> None:
+    assert parse_set([f"name={text}"]) == {"name": text}
+    assert parse_set([f"name= {text} # today"]) == {"name": text}
 
 
 @pytest.mark.parametrize("name", profile_names())
