@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ _SHORT = {
     "epochs": "train.epochs",
     "max_length": "data.max_length",
 }
+_NUMBERS = {"epochs", "max_length"}
 
 
 def add_spec_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,7 @@ def resolve_spec(args: argparse.Namespace) -> Resolved:
     from engine.settings import load_spec
 
     sets = [
-        f"{path}={getattr(args, flag)}"
+        f"{path}={getattr(args, flag) if flag in _NUMBERS else _quoted(getattr(args, flag))}"
         for flag, path in _SHORT.items()
         if getattr(args, flag, None) is not None
     ]
@@ -62,6 +64,11 @@ def resolve_spec(args: argparse.Namespace) -> Resolved:
             "Give a spec file, or --model and --data.",
         )
     return with_absolute_paths(load_spec(args.spec, [*sets, *args.sets]), args.spec)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: a name such as 123 or 2024-11-23 is neither a number nor a date."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def with_absolute_paths(resolved: Resolved, spec_file: str | None) -> Resolved:
