@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Method = Literal["lora", "qlora", "full", "freeze"]
 DataFormat = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "columns"]
@@ -22,12 +22,22 @@ Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
 _CONFIG = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+def _no_truth(value: object) -> object:
+    """`rank = true` is a slip, not a one."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")
+    return value
+
+
+_Number = BeforeValidator(_no_truth)
+
+
 class ModelSpec(BaseModel):
     """Which model is trained and how it is loaded."""
 
     model_config = _CONFIG
 
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     """Local folder or hub name of the base model."""
     revision: str = ""
     """Hub branch, tag or commit; empty takes the default branch."""
@@ -46,7 +56,7 @@ class DataSpec(BaseModel):
 
     model_config = _CONFIG
 
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     """File of chat rows: JSON, JSONL, CSV or Parquet."""
     format: DataFormat = "auto"
     """Row layout; auto recognises it by content and stops where two readings are possible."""
@@ -56,15 +66,15 @@ class DataSpec(BaseModel):
     """System prompt put before rows that have none; serve the model with the same one."""
     eval_path: str = ""
     """File of held-out rows; empty splits them off the training file."""
-    eval_fraction: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1
+    eval_fraction: Annotated[float, _Number, Field(ge=0.0, le=0.5)] = 0.1
     """Share of rows held out; more makes the verdict steadier and leaves less to learn from."""
-    eval_max_rows: Annotated[int, Field(ge=0)] = 200
+    eval_max_rows: Annotated[int, _Number, Field(ge=0)] = 200
     """At most so many held-out rows; more slow every evaluation. 0 means no limit."""
-    max_length: Annotated[int, Field(ge=0, le=1_048_576)] = 0
+    max_length: Annotated[int, _Number, Field(ge=0, le=1_048_576)] = 0
     """Tokens per row; longer rows are cut, memory grows with it. 0 takes it from the data."""
     packing: bool = False
     """Put several short rows into one sequence; faster on short rows, same memory per token."""
-    num_proc: Annotated[int, Field(ge=0, le=128)] = 0
+    num_proc: Annotated[int, _Number, Field(ge=0, le=128)] = 0
     """Processes that tokenise; 0 tokenises in the worker itself, right below 50,000 rows."""
 
 
@@ -75,11 +85,11 @@ class TrainSpec(BaseModel):
 
     method: Method = "lora"
     """lora trains small matrices; qlora does so on 4-bit weights; full all; freeze some layers."""
-    rank: Annotated[int, Field(ge=1, le=1024)] = 16
+    rank: Annotated[int, _Number, Field(ge=1, le=1024)] = 16
     """Size of the LoRA matrices; higher can learn more and costs a little memory."""
-    alpha: Annotated[float, Field(gt=0, le=4096)] = 32.0
+    alpha: Annotated[float, _Number, Field(gt=0, le=4096)] = 32.0
     """LoRA scale; the update is multiplied by alpha / rank."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, _Number, Field(ge=0, lt=1)] = 0.0
     """LoRA dropout; a little (0.05) resists over-fitting on small data and costs memory."""
     targets: str = "all-linear"
     """Modules that get an adapter: all-linear, or names such as q_proj,v_proj; fewer learn less."""
@@ -91,36 +101,36 @@ class TrainSpec(BaseModel):
     """Bits of the frozen base under qlora; 4 halves the weights of 8 at some loss of quality."""
     double_quant: bool = True
     """Quantise the 4-bit scales too; saves 0.4 bits per weight at no visible cost."""
-    trainable_layers: Annotated[int, Field(ge=1, le=1000)] = 2
+    trainable_layers: Annotated[int, _Number, Field(ge=1, le=1000)] = 2
     """Last decoder layers trained under freeze; more learn more and cost optimizer memory."""
 
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
+    learning_rate: Annotated[float, _Number, Field(gt=0, le=1)] = 2e-4
     """Step size; too high diverges, too low learns nothing. LoRA wants about 10 times full."""
     schedule: Schedule = "cosine"
     """How the learning rate falls over the run."""
-    warmup: Annotated[float, Field(ge=0)] = 0.05
+    warmup: Annotated[float, _Number, Field(ge=0)] = 0.05
     """Warm-up: below 1 a share of all steps, from 1 on a number of steps."""
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    weight_decay: Annotated[float, _Number, Field(ge=0, le=1)] = 0.0
     """Pull towards zero; resists over-fitting."""
-    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
+    max_grad_norm: Annotated[float, _Number, Field(ge=0)] = 1.0
     """Gradients are clipped to this norm; 0 turns clipping off."""
     optimizer: Optimizer = "adamw"
     """adamw keeps 8 bytes per trained fp32 weight, the 8-bit ones 2; paged ones spill to RAM."""
-    epochs: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    epochs: Annotated[float, _Number, Field(gt=0, le=1000)] = 3.0
     """Passes over the data; more than 3 tends to memorise."""
-    max_steps: Annotated[int, Field(ge=0)] = 0
+    max_steps: Annotated[int, _Number, Field(ge=0)] = 0
     """Optimizer steps; when above 0 it overrides epochs."""
-    micro_batch: Annotated[int, Field(ge=1, le=4096)] = 2
+    micro_batch: Annotated[int, _Number, Field(ge=1, le=4096)] = 2
     """Rows per forward pass; the first thing to halve when memory runs out."""
-    accumulation: Annotated[int, Field(ge=1, le=65536)] = 8
+    accumulation: Annotated[int, _Number, Field(ge=1, le=65536)] = 8
     """Forward passes per optimizer step; effective batch = micro-batch x accumulation x devices."""
     gradient_checkpointing: bool = True
     """Recompute activations in the backward pass; saves most activation memory, costs a third."""
     loss_on: Literal["answers", "all"] = "answers"
     """answers trains on the assistant's words only; all trains on the questions too."""
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 42
+    seed: Annotated[int, _Number, Field(ge=0, le=2**32 - 1)] = 42
     """Seed of the split, the order, the adapter's start and dropout."""
-    log_every: Annotated[int, Field(ge=1)] = 1
+    log_every: Annotated[int, _Number, Field(ge=1)] = 1
     """Steps between logged points."""
 
 
@@ -129,15 +139,15 @@ class EvalSpec(BaseModel):
 
     model_config = _CONFIG
 
-    every_steps: Annotated[int, Field(ge=0)] = 0
+    every_steps: Annotated[int, _Number, Field(ge=0)] = 0
     """Steps between evaluations; 0 takes about five per run. More cost time."""
     at_start: bool = True
     """Measure held-out loss before the first step too, so that the base has its figure."""
-    micro_batch: Annotated[int, Field(ge=0, le=4096)] = 0
+    micro_batch: Annotated[int, _Number, Field(ge=0, le=4096)] = 0
     """Rows per evaluation pass; 0 takes the training micro-batch."""
-    patience: Annotated[int, Field(ge=0)] = 0
+    patience: Annotated[int, _Number, Field(ge=0)] = 0
     """Early stopping after so many evaluations without improvement; 0 never stops early."""
-    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    min_delta: Annotated[float, _Number, Field(ge=0)] = 0.0
     """Improvement of held-out loss below this counts as none."""
     keep_best: bool = True
     """Deliver the checkpoint with the lowest held-out loss instead of the last one."""
@@ -148,11 +158,11 @@ class SaveSpec(BaseModel):
 
     model_config = _CONFIG
 
-    every_steps: Annotated[int, Field(ge=0)] = 0
+    every_steps: Annotated[int, _Number, Field(ge=0)] = 0
     """Steps between checkpoints; 0 saves at every evaluation."""
-    every_minutes: Annotated[float, Field(ge=0)] = 10.0
+    every_minutes: Annotated[float, _Number, Field(ge=0)] = 10.0
     """Minutes between checkpoints, so that a lost box costs no more; 0 turns it off."""
-    keep: Annotated[int, Field(ge=1, le=100)] = 2
+    keep: Annotated[int, _Number, Field(ge=1, le=100)] = 2
     """Whole checkpoints kept beside the best one; each costs disk."""
 
 

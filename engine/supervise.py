@@ -24,6 +24,8 @@ from engine.runs.store import RunFolder
 
 # What a shell says for a command it could not run.
 EXIT_NOT_STARTED = 127
+# The lock was taken: two people resumed at once, and this one came second.
+ANOTHER_HAS_IT = 75
 LISTENED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 
 
@@ -34,7 +36,7 @@ def main(argv: list[str]) -> int:
         lock = Lock(run.supervisor_lock)
     except Held as held:
         print(f"another supervisor (process {held.pid}) has this run", flush=True)
-        return 1
+        return ANOTHER_HAS_IT
     except TailfinError as error:
         print(error, flush=True)
         return 1

@@ -7,10 +7,10 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from engine import __version__
-from engine.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, TailfinError
+from engine.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NO, EXIT_USAGE, TailfinError
 
 # name -> (module, one line of help); a command's module has configure(parser) and run(args) -> int
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -34,6 +34,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose faults are answered like all others, as JSON where that was asked for."""
+
+    def error(self, message: str) -> NoReturn:
+        raise TailfinError(f"{message[:1].upper()}{message[1:]}.", f"See: {self.prog} --help")
+
+
 class _Command(Protocol):
     def configure(self, parser: argparse.ArgumentParser) -> None: ...
     def run(self, args: argparse.Namespace) -> int: ...
@@ -50,20 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name, rest = words[0], words[1:]
     if name not in COMMANDS:
-        print(f"tailfin: there is no command '{name}'. Run: tailfin --help", file=sys.stderr)
+        unknown = TailfinError(f"There is no command '{name}'.", "List them with: tailfin --help")
+        _report("tailfin", unknown, as_json="--json" in rest)
         return EXIT_USAGE
     module_name, summary = COMMANDS[name]
     command: _Command = importlib.import_module(module_name)
-    parser = argparse.ArgumentParser(prog=f"tailfin {name}", description=summary)
+    parser = _Parser(prog=f"tailfin {name}", description=summary)
     parser.add_argument("--json", action="store_true", help="answer as one JSON object on stdout")
     command.configure(parser)
-    args = parser.parse_args(rest)
+    as_json = "--json" in rest
     try:
+        args = parser.parse_args(rest)
         code = command.run(args)
         sys.stdout.flush()
         return code
     except TailfinError as error:
-        _report(name, error, as_json=bool(args.json))
+        _report(name, error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -72,6 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader left (tailfin doctor | head): nothing more to say, and no traceback for it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+    except OSError as error:
+        where = str(error.filename or "")
+        said = f"{where or 'A file'} could not be used: {error.strerror or error}."
+        hint = "Check that it exists, its permissions and the room on its disk."
+        _report(name, TailfinError(said, hint, where=where), as_json=as_json)
+        return EXIT_NO
 
 
 def _report(name: str, error: TailfinError, *, as_json: bool) -> None:

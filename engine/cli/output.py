@@ -23,7 +23,9 @@ def print_json(
         "data": dict(data),
         "findings": [finding.as_dict() for finding in findings],
     }
-    print(json.dumps(envelope, ensure_ascii=False))
+    # A terminal that is not UTF-8 gets escapes instead of an error.
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(envelope, ensure_ascii=not is_utf8))
 
 
 def print_findings(findings: Iterable[Finding], stream: TextIO | None = None) -> None:

@@ -35,6 +35,12 @@ def run(args: argparse.Namespace) -> int:
     from engine.settings import flatten, parse_set
 
     folder = find_run(args.run, args.runs)
+    if folder.is_job:
+        raise TailfinError(
+            f"{folder.id} is a job, not a training.",
+            "Call its command again (tailfin export, tailfin eval).",
+            where=folder.path,
+        )
     refuse_if_held(folder)
     observed = observe(folder)
     status = observed.status

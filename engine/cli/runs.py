@@ -56,10 +56,9 @@ def summary(run: RunFolder, observed: Observed) -> dict[str, object]:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from engine.runs.state import observe
     from engine.runs.store import all_roots, list_runs
 
-    rows = [summary(run, observe(run)) for run in list_runs(args.runs)]
+    rows = [_row(run) for run in list_runs(args.runs)]
     if args.json:
         roots = [str(root) for root in all_roots(args.runs)]
         print_json("runs", ok=True, data={"runs": rows, "roots": roots})
@@ -70,11 +69,23 @@ def _list(args: argparse.Namespace) -> int:
     for row in rows:
         steps = f"{row['step']}/{row['max_steps']}" if row["max_steps"] else "-"
         loss = f"loss {row['last_loss']:.4f}" if row["last_loss"] is not None else ""
-        best = f"best held-out {row['best_eval_loss']:.4f}" if row["best_eval_loss"] else ""
+        best = f"held-out {row['best_eval_loss']:.4f}" if row["best_eval_loss"] else ""
         print(
             f"{inert(str(row['run'])):<36} {row['state']:<9} {steps:>11}  {loss}  {best}".rstrip()
         )
     return 0
+
+
+def _row(run: RunFolder) -> dict[str, object]:
+    """A run's summary; one that cannot be read is a row too and hides no other."""
+    from engine.runs.state import Observed, observe
+    from engine.runs.status import Status
+
+    try:
+        return summary(run, observe(run))
+    except TailfinError as error:
+        row = summary(run, Observed("crashed", error.message, Status(), 0))
+        return row | {"state": "unreadable"}
 
 
 def _where(args: argparse.Namespace) -> int:

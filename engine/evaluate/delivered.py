@@ -38,7 +38,8 @@ def find_delivered(run: RunFolder) -> Delivered:
     """What a run delivered; raises TailfinError while there is nothing, naming what to do."""
     observed = observe(run)
     result = run.result
-    if result is None:
+    # What an earlier attempt delivered is not what the settings of this one describe.
+    if result is None or observed.state not in ("finished", "stopped"):
         raise _nothing_yet(run, observed.state in LIVE)
     status = observed.status
     spec = effective_spec(run, dict(status.changes))
@@ -113,13 +114,15 @@ def _text(value: object) -> str:
 def _nothing_yet(run: RunFolder, is_live: bool) -> TailfinError:
     if is_live:
         return TailfinError(
-            f"The run {run.id} is still at work and has delivered nothing yet.",
-            f"Wait for it (tailfin attach {run.id}), or end it now: tailfin stop {run.id}",
+            f"The run {run.id} is still at work and has not delivered its result yet.",
+            f"Wait for it (tailfin attach {run.id}), or take what it has learned so far: "
+            f"tailfin stop {run.id}",
             where=run.path,
             exit_code=EXIT_NO,
         )
     return TailfinError(
-        f"The run {run.id} ended before it delivered a model: there is no adapter/ or model/.",
+        f"The run {run.id} ended before it delivered a model; if an adapter/ or model/ lies "
+        "there, an earlier attempt with other settings left it.",
         f"See why with: tailfin why {run.id}, then continue it with: tailfin resume {run.id}",
         where=run.path,
         exit_code=EXIT_NO,

@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import TailfinError
+from engine import supervise
+from engine.errors import EXIT_INTERRUPTED, TailfinError
 from engine.runs.lock import holder
 from engine.runs.reader import Reader
 from engine.runs.state import LIVE, observe
@@ -71,20 +72,40 @@ def launch(run: RunFolder, command: Sequence[str], *, timeout_s: float = 30.0) -
             exit_code=1,
         ) from None
     deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        # Asked before reading: a worker that began and ended in between has left its events.
-        gone = process.poll() is not None
-        if reader.read():
+    try:
+        if _begins(process, reader, deadline):
             return
-        if gone:
-            break
-        time.sleep(0.02)
+    except KeyboardInterrupt:
+        # It lives already: an "interrupted" alone would leave a card burning money unseen.
+        raise TailfinError(
+            f"{run.id} was started and goes on without this terminal.",
+            f"Follow it: tailfin attach {run.called}   End it: tailfin stop {run.called}",
+            where=run.path,
+            exit_code=EXIT_INTERRUPTED,
+        ) from None
+    if process.poll() == supervise.ANOTHER_HAS_IT:
+        refuse_if_held(run, patience_s=0.0)
     raise TailfinError(
         f"The worker of {run.id} did not start.",
         f"Read {run.supervisor_log} and {run.worker_log}.",
         where=run.path,
         exit_code=1,
     )
+
+
+def _begins(process: subprocess.Popen[bytes], reader: Reader, deadline: float) -> bool:
+    """Wait for the first event; False when the supervisor ended without one."""
+    while time.monotonic() < deadline:
+        # Asked before reading: a worker that began and ended in between has left its events.
+        gone = process.poll() is not None
+        if gone and process.returncode == supervise.ANOTHER_HAS_IT:
+            return False
+        if reader.read():
+            return True
+        if gone:
+            return False
+        time.sleep(0.02)
+    return process.poll() is None
 
 
 def refuse_if_held(run: RunFolder, *, patience_s: float = 20.0) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from engine.errors import EXIT_NO, TailfinError
 from engine.runs.events import Event, decode
 
 _CHUNK = 256 * 1024
@@ -26,25 +27,33 @@ class Reader:
 
     def read(self, max_records: int = 100_000, max_s: float = 10.0) -> list[Event]:
         """New records since the last call, bounded in number and in seconds."""
-        deadline = time.monotonic() + max_s
         events: list[Event] = []
         try:
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._read_from(fd, events, max_records, time.monotonic() + max_s)
+            finally:
+                os.close(fd)
         except FileNotFoundError:
             return events
-        try:
-            stat = os.fstat(fd)
-            if stat.st_ino != self._inode or stat.st_size < self._offset:
-                self._inode, self._offset, self._half = stat.st_ino, 0, b""
-            while len(events) < max_records and time.monotonic() < deadline:
-                chunk = os.pread(fd, _CHUNK, self._offset)
-                if not chunk:
-                    break
-                taken = self._take(chunk, events, max_records)
-                self._offset += taken
-        finally:
-            os.close(fd)
+        except OSError as error:
+            raise TailfinError(
+                f"{self._path} could not be read: {error.strerror}.",
+                "Check its owner and permissions.",
+                where=self._path,
+                exit_code=EXIT_NO,
+            ) from None
         return events
+
+    def _read_from(self, fd: int, events: list[Event], max_records: int, deadline: float) -> None:
+        stat = os.fstat(fd)
+        if stat.st_ino != self._inode or stat.st_size < self._offset:
+            self._inode, self._offset, self._half = stat.st_ino, 0, b""
+        while len(events) < max_records and time.monotonic() < deadline:
+            chunk = os.pread(fd, _CHUNK, self._offset)
+            if not chunk:
+                return
+            self._offset += self._take(chunk, events, max_records)
 
     def _take(self, chunk: bytes, events: list[Event], max_records: int) -> int:
         """Decode the chunk's whole lines; return how many of its bytes were used up."""

@@ -118,14 +118,16 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
         step = int(trainer.state.global_step)
     # From here on the result is written; that is not broken off by a wish to stop.
     job.stops_itself = True
-    saved = f"checkpoints/checkpoint-{step}"
-    if job.stop_wanted and step < max_steps and not done:
-        return Stopped(step=step, reason="It was asked to stop.", checkpoint=saved)
-
+    stopped = job.stop_wanted and step < max_steps and not done
+    if stopped and step == 0:
+        return Stopped(step=0, reason="It was asked to stop before its first step.")
     job.stage("save")
     chosen = choose_step(job, watch, step, keep_best=spec.eval.keep_best)
     result = deliver(job, step=chosen, is_adapter=lora is not None, tokenizer=tokenizer)
-    return Finished(step=step, result=result.name, message=_say(watch, step, chosen, max_steps))
+    message = _say(watch, step, chosen, max_steps, stopped)
+    if stopped:
+        return Stopped(step=step, reason=message, checkpoint=f"checkpoints/checkpoint-{step}")
+    return Finished(step=step, result=result.name, message=message)
 
 
 def _fetch(job: Job, spec: Spec) -> str:
@@ -200,9 +202,11 @@ def _warn_of_warmup(job: Job, spec: Spec, warmup_steps: int, max_steps: int) -> 
         )
 
 
-def _say(watch: Watch, step: int, chosen: int, max_steps: int) -> str:
+def _say(watch: Watch, step: int, chosen: int, max_steps: int, stopped: bool) -> str:
     parts = [f"Trained {step} steps."]
-    if step < max_steps:
+    if stopped:
+        parts = [f"Stopped as asked at step {step} of {max_steps}."]
+    elif step < max_steps:
         parts = [f"Stopped early at step {step} of {max_steps}: held-out loss no longer fell."]
     loss = watch.losses.get(chosen)
     parts.append(f"Delivered step {chosen}" + (f", held-out loss {loss:.4f}." if loss else "."))

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import TailfinError
 from engine.evaluate.delivered import find_delivered, held_out_rows
-from engine.runs.events import Started
+from engine.runs.events import Finished, Started
 from engine.runs.journal import Journal
 from tests.export.trained_run import MAX_LENGTH, write_run
 from tests.runs.script import Script, started
@@ -34,6 +34,9 @@ def test_changes_of_a_later_attempt_count(tmp_path: Path) -> None:
             attempt=2, job="train", host="h", boot_id="", pid=1, changes={"train.micro_batch": "1"}
         )
     )
+    with pytest.raises(TailfinError, match="an earlier attempt with other settings left it"):
+        find_delivered(run)
+    journal.write(Finished(step=2, result="model"))
     journal.close()
     found = find_delivered(run)
     assert not found.is_adapter
@@ -64,7 +67,7 @@ def test_a_live_run_is_waited_for(tmp_path: Path) -> None:
 def test_a_log_without_a_plan_is_not_guessed_at(tmp_path: Path) -> None:
     run, _ = write_run(tmp_path / "run", tmp_path / "base", "lora")
     run.adapter.mkdir()
-    Script().add(started()).write(run.events)
+    Script().add(started(), Finished(step=1, result="adapter")).write(run.events)
     with pytest.raises(TailfinError, match="does not say at how many tokens"):
         find_delivered(run)
 

@@ -13,6 +13,7 @@ import pytest
 
 from engine.runs.checkpoints import MANIFEST, last_checkpoint
 from engine.runs.lock import holder
+from engine.runs.state import observe
 from engine.runs.store import RunFolder
 from tests.process import (
     COMMAND,
@@ -92,8 +93,10 @@ def test_the_step_count_rises_without_starter_terminal_and_reader(tmp_path: Path
 
         stop = tailfin("stop", run.id, cwd=tmp_path)
         assert stop.returncode == 0, stop.stderr
-        ended = wait_for_end(run)
-        assert ended.state == "stopped"
+        # it answers when the run has ended, with what it learned delivered
+        ended = observe(run)
+        assert ended.state == "stopped" and holder(run.supervisor_lock) is None
+        assert (run.adapter / "adapter_model.safetensors").exists()
         attached = tailfin("attach", run.id, cwd=tmp_path)
         steps = [line for line in attached.stdout.splitlines() if line.startswith("  step 1/")]
         assert attached.returncode == 0 and steps, attached.stdout
