@@ -50,7 +50,8 @@ def summary(run: RunFolder, observed: Observed) -> dict[str, object]:
         "attempt": status.attempt,
         "stage": status.stage,
         "last_loss": last if math.isfinite(last) else None,
-        "best_eval_loss": best.loss if best else None,
+        # the base's own figure, measured before the first step, is nothing this run achieved
+        "best_eval_loss": best.loss if best and best.step > 0 else None,
         "worker_pid": observed.worker_pid,
     }
 
