@@ -47,6 +47,10 @@ class Reader:
 
     def _read_from(self, fd: int, events: list[Event], max_records: int, deadline: float) -> None:
         stat = os.fstat(fd)
+        whole = self._offset - len(self._half)
+        if stat.st_ino == self._inode and whole <= stat.st_size < self._offset:
+            # The writer took back a record that the disk had cut in half.
+            self._offset, self._half = whole, b""
         if stat.st_ino != self._inode or stat.st_size < self._offset:
             self._inode, self._offset, self._half = stat.st_ino, 0, b""
         while len(events) < max_records and time.monotonic() < deadline:

@@ -14,6 +14,8 @@ from engine.runs.store import RunFolder
 
 State = Literal["starting", "running", "finished", "stopped", "failed", "crashed", "elsewhere"]
 LIVE: frozenset[State] = frozenset({"starting", "running"})
+# Stages in which the work itself is done; the ones before prepare it.
+_WORKING = frozenset({"train", "eval", "save", "generate", "export", "verify"})
 # A foreign host whose last event is younger than this is taken to be still at work.
 FRESH_S = 120.0
 
@@ -73,11 +75,9 @@ def _judge(status: Status, worker: int | None, supervisor: int | None) -> tuple[
     alive = worker is not None
     # While a supervisor starts a worker anew, the log still ends with the last attempt's ending.
     if alive and status.ending in ("", "exited"):
-        if status.steps and status.steps[-1].step > (
-            status.started.from_step if status.started else 0
-        ):
-            return "running", ""
-        return "starting", ""
+        first = status.started.from_step if status.started else 0
+        has_stepped = bool(status.steps) and status.steps[-1].step > first
+        return ("running" if has_stepped or status.stage in _WORKING else "starting"), ""
     match status.ending:
         case "finished":
             return "finished", status.finished.message if status.finished else ""

@@ -181,3 +181,20 @@ def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
     journal.write(_notice("c"))
     journal.close()
     assert [e.body.message for e in reader.read() if isinstance(e.body, Notice)] == ["c"]
+
+
+def test_a_record_taken_back_is_not_the_whole_history_again(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    journal = Journal(path)
+    journal.write(_notice("a"))
+    reader = Reader(path)
+    assert len(reader.read()) == 1
+    size = path.stat().st_size
+    with open(path, "ab") as file:
+        file.write(b'{"v":1,"seq":1,"ti')
+    assert reader.read() == []
+    os.truncate(path, size)
+    assert reader.read() == []
+    journal.write(_notice("b"))
+    assert [e.body.message for e in reader.read() if isinstance(e.body, Notice)] == ["b"]
+    journal.close()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.runs.events import Exited, Failed, Finished
+from engine.runs.events import Exited, Failed, Finished, Stage
 from engine.runs.host import boot_id, host_name
 from engine.runs.state import log_tail, observe
 from engine.runs.store import RunFolder
@@ -61,6 +61,10 @@ def test_a_held_lock_means_starting_then_running(tmp_path: Path) -> None:
     try:
         assert observe(run).state == "starting"
         assert observe(run).worker_pid == process.pid
+        _run(tmp_path, _here().add(Stage(name="load")))
+        assert observe(run).state == "starting"
+        _run(tmp_path, _here().add(Stage(name="train")))
+        assert observe(run).state == "running"
         _run(tmp_path, _here().add(step(1)))
         assert observe(run).state == "running"
     finally:
