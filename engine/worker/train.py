@@ -105,8 +105,10 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
         callbacks=[watch],
     )
     max_steps = total_steps(trainer)
-    # An attempt that ended while it delivered has nothing left but to deliver.
-    done = resume_from is not None and (from_step >= max_steps or watch.is_out_of_patience)
+    # An attempt that ended while it delivered has nothing left but to deliver. One that stopped
+    # early and did deliver is resumed because a person wants more.
+    ended_early = watch.is_out_of_patience and job.run.result is None
+    done = resume_from is not None and (from_step >= max_steps or ended_early)
     _warn_of_warmup(job, spec, arguments.get_warmup_steps(max_steps), max_steps)
     job.write(_plan(spec, rows, trainer.model, max_steps, device_name(), loaded.dtype))
 

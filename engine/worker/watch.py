@@ -51,7 +51,6 @@ class Watch(TrainerCallback):
         self.best_loss = best.loss if best else math.inf
         self._stale = _evals_since_best(status, spec.eval.min_delta)
         self._tokens_before = status.steps[-1].tokens if status.steps else 0
-        self.stopped_early = False
         self._eval_every = 0
         self._save_every = 0
         self._save_reason = ""
@@ -180,7 +179,6 @@ class Watch(TrainerCallback):
         elif best and step > 0 and self._spec.eval.keep_best:
             self._want_save(control, "best")
         if self.is_out_of_patience and step < state.max_steps:
-            self.stopped_early = True
             control.should_training_stop = True
             self._want_save(control, "early stopping")
 

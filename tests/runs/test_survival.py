@@ -161,6 +161,19 @@ def test_a_killed_supervisor_leaves_the_training_and_both_killed_are_told(tmp_pa
         _end(run)
 
 
+def test_a_stop_before_the_first_step_is_a_stop(tmp_path: Path) -> None:
+    """While the libraries are imported the wish waits: raised there it is swallowed or fatal."""
+    run = start(tmp_path, LONG)
+    try:
+        wait_until(run, lambda o: o.status.stage == "import")
+        stop = tailfin("stop", run.id, cwd=tmp_path)
+        assert stop.returncode == 0, stop.stdout + stop.stderr
+        ended = observe(run)
+        assert ended.state == "stopped" and ended.status.step == 0
+    finally:
+        _end(run)
+
+
 def test_sigterm_to_the_supervisor_saves_and_stops(tmp_path: Path) -> None:
     run = start(tmp_path, LONG)
     try:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from engine.bundled import bundled
+from engine.runs.acts import request
 from engine.runs.checkpoints import candidates
 from engine.runs.create import write_spec
 from engine.runs.effective import as_changes
@@ -236,6 +237,29 @@ def test_a_resume_takes_up_another_learning_rate(tmp_path: Path) -> None:
     _finished(again)
     rates = [p.learning_rate for p in again.status.steps]
     assert rates == pytest.approx([1e-3] * 3 + [1e-5] * 3)
+
+
+def test_what_was_asked_of_an_attempt_that_is_gone_stops_nothing(tmp_path: Path) -> None:
+    run, first = _train(tmp_path, {})
+    _finished(first)
+    request(run, "stop")
+    again = _again(run, 3, {"train.max_steps": 5})
+    _finished(again)
+    assert again.status.step == 5
+
+
+def test_early_stopping_that_was_delivered_can_be_trained_on(tmp_path: Path) -> None:
+    """A floor on the improvement that nothing reaches: out of patience at the first evaluation."""
+    settings: dict[str, dict[str, object]] = {
+        "train": {"max_steps": 6},
+        "eval": {"at_start": True, "every_steps": 1, "patience": 1, "min_delta": 100.0},
+    }
+    run, first = _train(tmp_path, settings)
+    _finished(first)
+    assert first.status.step == 1 and "Stopped early" in first.message
+    shutil.rmtree(run.adapter)
+    assert _again(run, 1, {}).status.step == 1 and run.adapter.is_dir()
+    assert _again(run, 1, {"eval.patience": 0}).status.step == 6
 
 
 def test_a_training_that_ended_while_it_delivered_is_delivered_on_resume(tmp_path: Path) -> None:
