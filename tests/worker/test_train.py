@@ -259,7 +259,7 @@ def test_early_stopping_that_was_delivered_can_be_trained_on(tmp_path: Path) -> 
     assert first.status.step == 1 and "Stopped early" in first.message
     shutil.rmtree(run.adapter)
     assert _again(run, 1, {}).status.step == 1 and run.adapter.is_dir()
-    assert _again(run, 1, {"eval.patience": 0}).status.step == 6
+    assert _again(run, 1, {"train.max_steps": 7}).status.step > 1
 
 
 def test_a_training_that_ended_while_it_delivered_is_delivered_on_resume(tmp_path: Path) -> None:
