@@ -71,9 +71,7 @@ def _list(args: argparse.Namespace) -> int:
         steps = f"{row['step']}/{row['max_steps']}" if row["max_steps"] else "-"
         loss = f"loss {row['last_loss']:.4f}" if row["last_loss"] is not None else ""
         best = f"held-out {row['best_eval_loss']:.4f}" if row["best_eval_loss"] else ""
-        print(
-            f"{inert(str(row['run'])):<36} {row['state']:<9} {steps:>11}  {loss}  {best}".rstrip()
-        )
+        print(f"{inert(str(row['run'])):<27} {row['state']:<9} {steps:>9}  {loss}  {best}".rstrip())
     return 0
 
 
