@@ -1,12 +1,16 @@
-"""What a resume changes: what was asked for, and after out of memory what makes it fit."""
+"""Continues a run: what a resume changes, all that is checked before it, and its start."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from engine.errors import EXIT_NO, EXIT_OOM, TailfinError
-from engine.runs.state import LIVE, Observed
+from engine.runs.state import FRESH_S, LIVE, Observed, observe
+from engine.runs.store import RunFolder
 from engine.spec import Spec
 
 # Where memory ran out in a way that fewer rows at once can cure.
@@ -26,8 +30,75 @@ _RELIEF = {
     "train.micro_batch", "train.accumulation", "train.gradient_checkpointing", "eval.micro_batch",
     "data.max_length",
 }  # fmt: skip
+# What names a file or folder of the box the resume is typed on.
+_PATHS = {"model.path", "data.path", "data.eval_path"}
 # All changes of a run travel in one event of 4 KiB.
 _MAX_BYTES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlan:
+    """A resume that was checked and not started yet.
+
+    `spec` is what it will train with, `changes` the settings that become other ones (dotted path
+    -> value), `from_step` the last whole checkpoint, 0 where there is none.
+    """
+
+    run: RunFolder
+    spec: Spec
+    changes: dict[str, object]
+    from_step: int
+    attempt: int
+
+
+def prepare_resume(
+    run: RunFolder, asked: Mapping[str, object], *, force: bool = False
+) -> ResumePlan:
+    """Check everything a resume needs and say what it would change; starts and writes nothing.
+
+    `asked` are settings by dotted path; `force` takes a run over that another box had within the
+    last two minutes. Raises TailfinError for a job, a run at work, settings that cannot change in
+    the middle, a memory failure without a remedy, and a model or data that are not there any more.
+    Can take seconds: checkpoints are hashed, the data is read, a hub model is asked for.
+    """
+    from engine.runs.checkpoints import last_checkpoint
+    from engine.runs.effective import as_changes, effective_spec
+    from engine.runs.launch import refuse_if_held
+    from engine.runs.preflight import preflight
+
+    if run.is_job:
+        raise TailfinError(
+            f"{run.id} is a job, not a training.",
+            "Call its command again (tailfin export, tailfin eval).",
+            where=run.path,
+        )
+    refuse_if_held(run)
+    observed = observe(run)
+    status = observed.status
+    _refuse_fresh_elsewhere(run, observed, force)
+    before = dict(status.changes)
+    spec = effective_spec(run, before)
+    changes = plan_resume(observed, spec, run.id, _from_here(asked))
+    spec = effective_spec(run, before | as_changes(changes))
+    # Rows were judged when the run was made; here only that they are still there to be read.
+    preflight(spec, run.path.parent, skip_bad_rows=True)
+    checkpoint = last_checkpoint(run.checkpoints)
+    return ResumePlan(run, spec, changes, checkpoint.step if checkpoint else 0, status.attempt + 1)
+
+
+def resume_training(plan: ResumePlan) -> None:
+    """Start the next attempt, detached; returns once it lives. Raises TailfinError as `launch`."""
+    from engine.runs.effective import as_changes
+    from engine.runs.launch import launch, worker_command
+
+    words = ["--attempt", str(plan.attempt), "--from-step", str(plan.from_step)]
+    words += ["--changes", json.dumps(as_changes(plan.changes))]
+    launch(plan.run, worker_command("train", str(plan.run.path), *words))
+
+
+def is_resumable(paths: Iterable[str]) -> bool:
+    """Whether a run can take up all these settings, as dotted paths, in the middle."""
+    return _RESUMABLE.issuperset(paths)
 
 
 def plan_resume(
@@ -54,6 +125,28 @@ def plan_resume(
         )
     relief = {} if _RELIEF & asked.keys() else _memory_relief(observed, spec, run_id)
     return {**relief, **asked}
+
+
+def _refuse_fresh_elsewhere(run: RunFolder, observed: Observed, force: bool) -> None:
+    age_s = time.time() - observed.status.last_time
+    if observed.state == "elsewhere" and age_s < FRESH_S and not force:
+        raise TailfinError(
+            f"{observed.message} It may still be running there.",
+            "Stop it there first, or wait two minutes, or add --force if that box is gone.",
+            where=run.path,
+            exit_code=EXIT_NO,
+        )
+
+
+def _from_here(asked: Mapping[str, object]) -> dict[str, object]:
+    """Local paths made absolute: the worker lives in its run folder, not where they were typed."""
+    settings = dict(asked)
+    for path in _PATHS & settings.keys():
+        written = str(settings[path])
+        local = Path(written).expanduser()
+        # "" names no file; as a path it would be the current folder
+        settings[path] = str(local.resolve()) if written and local.exists() else written
+    return settings
 
 
 def _refuse_unresumable(asked: Mapping[str, object]) -> None:
