@@ -1,0 +1,204 @@
+"""The app: opens screens, holds what they share, and leaves the terminal as it found it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from engine.runs.store import RunFolder
+from tui.look import DARK, LIGHT
+from tui.options import Opening, Options
+from tui.screens.base import TailfinScreen
+from tui.screens.small import LEAST, SmallScreen
+
+
+class TailfinApp(App[list[str]]):
+    """Returns the lines to print into the scrollback once the screens are gone."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "tailfin"
+    COMMANDS: ClassVar = set()
+    ENABLE_COMMAND_PALETTE = False  # our own opens on `:` and is imported only then
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (100, "-wide"),
+        (150, "-very-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (34, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("colon,ctrl+k", "palette", "commands", key_display=":"),
+        Binding("q,f10,ctrl+q", "leave", "leave", key_display="q"),
+        Binding("ctrl+c", "interrupt", "leave", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "to the shell", show=False),
+        Binding("ctrl+l", "repaint", "draw anew", show=False),
+    ]
+
+    def __init__(
+        self,
+        opening: Opening | None = None,
+        options: Options | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.opening = opening or Opening()
+        self.options = options or Options()
+        self.clock = clock
+        self.last_words: list[str] = []
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = LIGHT.name if self.options.theme == "light" else DARK.name
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether charts and bars keep to ASCII."""
+        return self.options.ascii_only
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Textual leaves both to Python, which dies with mouse and alternate screen still on.
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self.leave)
+        self.open_first()
+
+    def open_first(self) -> None:
+        """The screen the command line named."""
+        opening = self.opening
+        match opening.place:
+            case "attach" | "replay":
+                from engine.bundled import bundled
+                from engine.runs.store import find_run
+
+                if opening.place == "replay" and opening.run == "sample":
+                    run = RunFolder(bundled("samples") / "run")
+                else:
+                    run = find_run(opening.run, self.options.runs)
+                if opening.place == "replay":
+                    self.replay(run, opening.speed)
+                else:
+                    self.open_run(run)
+            case "demo":
+                self.open_demo()
+            case _:
+                self.go_home()
+
+    # Where a person can go. Each screen is imported when it is first opened.
+
+    def go_home(self) -> None:
+        from tui.screens.home import HomeScreen
+
+        self._show(HomeScreen())
+
+    def open_wizard(self) -> None:
+        """A new run."""
+        from tui.draft import Draft
+        from tui.screens.wizard import WizardScreen
+
+        self._show(WizardScreen(Draft()))
+
+    def open_demo(self) -> None:
+        """The wizard with the embedded model and data filled in."""
+        from tui.draft import demo_draft
+        from tui.screens.wizard import WizardScreen
+
+        self._show(WizardScreen(demo_draft()))
+
+    def open_run(self, run: RunFolder) -> None:
+        """A run as it is now: the monitor while it lives, else its result or why it ended."""
+        from tui.feed import LiveFeed
+        from tui.screens.monitor import MonitorScreen
+
+        self._show(MonitorScreen(LiveFeed(run)))
+
+    def replay(self, run: RunFolder, speed: float = 20.0) -> None:
+        """A recorded run in the monitor."""
+        from tui.feed import ReplayFeed
+        from tui.screens.monitor import MonitorScreen
+
+        self._show(MonitorScreen(ReplayFeed(run, speed=speed)))
+
+    def open_result(self, run: RunFolder) -> None:
+        """What a finished or stopped run delivered."""
+        from tui.screens.result import ResultScreen
+
+        self._show(ResultScreen(run))
+
+    def open_failure(self, run: RunFolder) -> None:
+        """Why a run ended and what to do."""
+        from tui.screens.failure import FailureScreen
+
+        self._show(FailureScreen(run))
+
+    def open_chat(self, run: RunFolder) -> None:
+        """Talk to the base and the tuned model."""
+        from tui.screens.chat import ChatScreen
+
+        self._show(ChatScreen(run))
+
+    def leave(self) -> None:
+        """End the app; what runs goes on."""
+        self.exit(self.last_words)
+
+    def action_leave(self) -> None:
+        self.leave()
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C: copies a selection, cancels what the screen is busy with, else leaves."""
+        if self.screen.get_selected_text():
+            self.screen.action_copy_text()
+            return
+        cancel = getattr(self.screen, "cancel", None)
+        if cancel is None or not cancel():
+            self.leave()
+
+    def action_help(self) -> None:
+        from tui.commands import open_help
+
+        open_help(self)
+
+    def action_palette(self) -> None:
+        from tui.commands import open_palette
+
+        open_palette(self)
+
+    def action_repaint(self) -> None:
+        self.screen.refresh(layout=True)
+
+    def action_theme(self) -> None:
+        """Dark to light and back."""
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def action_ascii(self) -> None:
+        """Charts and bars in ASCII, or back."""
+        self.options = replace(self.options, ascii_only=not self.options.ascii_only)
+        self.screen.refresh(layout=True, recompose=False)
+        self.screen.post_message(events.ScreenResume())
+
+    async def action_quit(self) -> None:
+        self.leave()
+
+    def on_resize(self, event: events.Resize) -> None:
+        is_small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
+        if is_small and not isinstance(self.screen, SmallScreen):
+            self.push_screen(SmallScreen())
+        elif not is_small and isinstance(self.screen, SmallScreen):
+            self.pop_screen()
+
+    def _show(self, screen: TailfinScreen) -> None:
+        """Replace the screen that is shown; modal ones above it go with it."""
+        while len(self.screen_stack) > 1:
+            if len(self.screen_stack) == 2:
+                self.switch_screen(screen)
+                return
+            self.pop_screen()
+        self.push_screen(screen)

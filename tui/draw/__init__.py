@@ -1,0 +1,1 @@
+"""Drawing: values to lines of text and roles, without Textual."""

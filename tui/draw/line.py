@@ -1,0 +1,133 @@
+"""A drawn line: runs of text with the role each plays, measured in terminal cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+from engine.data.text import inert
+
+# (text, role); a role is a name in ROLES, "" for plain text
+Run = tuple[str, str]
+Line = tuple[Run, ...]
+
+BLANK: Line = ()
+# Each role is a component class of Sheet (`role--warn`), coloured in app.tcss. Severities and
+# states are always said in words too: colour alone means nothing on some terminals.
+ROLES = (
+    "dim",
+    "strong",
+    "title",
+    "key",
+    "ok",
+    "info",
+    "warn",
+    "fail",
+    "accent",
+    "value",
+    "cursor",
+    "chosen",
+    "curve-1",
+    "curve-2",
+    "curve-3",
+    "part-1",
+    "part-2",
+    "part-3",
+    "part-4",
+    "part-5",
+    "part-6",
+    "part-7",
+    "over",
+)
+
+
+def line(*parts: str | Run) -> Line:
+    """A line of plain words and (text, role) runs, everything unprintable made visible."""
+    runs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return tuple((inert(text), role) for text, role in runs if text)
+
+
+def width_of(drawn: Line) -> int:
+    """Its width in cells; a CJK character takes two."""
+    return sum(cell_len(text) for text, _ in drawn)
+
+
+def clip(text: str, width: int) -> str:
+    """The text in at most `width` cells, its end cut with two dots."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 2).rstrip() + ".." if width > 2 else text[: max(width, 0)]
+
+
+def clip_start(text: str, width: int) -> str:
+    """The text in at most `width` cells, its beginning cut: the end of a path says more."""
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) > max(width - 2, 0):
+        text = text[1:]
+    return f"..{text}" if width > 2 else text
+
+
+def padded(text: str, width: int) -> str:
+    """The text in exactly `width` cells."""
+    return set_cell_size(clip(text, width), width)
+
+
+def fit(drawn: Iterable[Run], width: int) -> Line:
+    """The line in exactly `width` cells: cut, or filled up with blanks."""
+    runs: list[Run] = []
+    left = width
+    for text, role in drawn:
+        size = cell_len(text)
+        if size > left:
+            runs.append((set_cell_size(text, left), role))
+            left = 0
+            break
+        runs.append((text, role))
+        left -= size
+    if left > 0:
+        runs.append((" " * left, ""))
+    return tuple(run for run in runs if run[0])
+
+
+def beside(left: Line, right: Line, width: int) -> Line:
+    """Two lines at both ends of one; the right one is kept whole."""
+    room = max(width - width_of(right), 0)
+    return (*fit(left, room), *right)
+
+
+def wrapped(text: str, width: int, role: str = "", indent: str = "") -> list[Line]:
+    """The text over as many lines as it needs, broken at spaces, long words and CJK by cells.
+
+    Line breaks in the text are kept; later lines of a paragraph begin with `indent`.
+    """
+    if width < 4:
+        return [((clip(inert(text), width), role),)] if text else []
+    lines: list[Line] = []
+    for paragraph in text.splitlines() or [""]:
+        current = ""
+        for word in inert(paragraph).split(" "):
+            joined = f"{current} {word}" if current.strip() else f"{current}{word}"
+            if cell_len(joined) <= width:
+                current = joined
+                continue
+            if current.strip():
+                lines.append(((current, role),))
+                current = indent
+            for character in word:
+                if cell_len(current) + cell_len(character) > width:
+                    lines.append(((current, role),))
+                    current = indent
+                current += character
+        lines.append(((current, role),) if current else BLANK)
+    return lines
+
+
+def columns(cells: Sequence[Run], widths: Sequence[int], gap: int = 1) -> Line:
+    """A row of a table: each cell cut or filled to its width."""
+    runs: list[Run] = []
+    for (text, role), width in zip(cells, widths, strict=True):
+        runs.append((padded(inert(text), width), role))
+        runs.append((" " * gap, ""))
+    return tuple(runs[:-1])

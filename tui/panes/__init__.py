@@ -1,0 +1,1 @@
+"""Panes: the parts of a screen, drawn from frozen values."""

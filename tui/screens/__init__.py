@@ -1,0 +1,1 @@
+"""Screens: one file each; a screen lays out panes and widgets and turns keys into calls."""

@@ -1,0 +1,39 @@
+"""What is said while the terminal is too small to draw on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import ModalScreen
+
+from tui.draw.line import Line, wrapped
+from tui.widgets.sheet import Sheet
+
+LEAST = (60, 16)
+
+
+class SmallScreen(ModalScreen[None]):
+    """Stands until the terminal is large enough again; nothing behind it is lost."""
+
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def compose(self) -> ComposeResult:
+        yield Sheet(id="small")
+
+    def on_mount(self) -> None:
+        self._say()
+
+    def on_resize(self) -> None:
+        self._say()
+
+    def _say(self) -> None:
+        width, height = self.app.size
+        says = (
+            f"This terminal has {width} x {height} cells; tailfin needs {LEAST[0]} x {LEAST[1]}. "
+            "Enlarge it to go on, or press q to leave: runs go on without it. "
+            "Without screens: tailfin runs list"
+        )
+        drawn: list[Line] = wrapped(says, max(width, 10))
+        self.query_one(Sheet).show(drawn)

@@ -1,0 +1,130 @@
+"""The wizard: box, model, data, method, review; Enter goes on, Esc goes back, nothing is lost."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widget import Widget
+
+from tui.draft import Draft
+from tui.draw.line import Line, line
+from tui.panes.base import Pane
+from tui.screens.base import TailfinScreen
+from tui.widgets.next_bar import NextBar
+
+# step -> (module, class); a pane is imported when it is first shown
+STEPS: dict[str, tuple[str, str]] = {
+    "box": ("tui.panes.box", "BoxPane"),
+    "model": ("tui.panes.model", "ModelPane"),
+    "data": ("tui.panes.data", "DataPane"),
+    "method": ("tui.panes.method", "MethodPane"),
+    "review": ("tui.panes.review", "ReviewPane"),
+}
+
+
+class WizardScreen(TailfinScreen):
+    """Holds the draft and shows one pane at a time; a pane is made anew from the draft each time."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", key_display="Esc"),
+        Binding("ctrl+n", "forward", "next step", show=False),
+        Binding("ctrl+b", "back", "step back", show=False),
+    ]
+
+    def __init__(self, draft: Draft, step: str = "box") -> None:
+        super().__init__()
+        self.draft = draft
+        self.step = step
+
+    def body(self) -> Iterable[Widget]:
+        yield Vertical(id="pane")
+        yield NextBar()
+
+    def heading(self) -> tuple[Line, Line]:
+        steps: list[tuple[str, str]] = []
+        for number, name in enumerate(STEPS, start=1):
+            role = "chosen" if name == self.step else "dim"
+            steps += [(f" {number} {name} ", role), (" ", "")]
+        what = self.draft.text("name")
+        return line(("tailfin", "title"), "  ", *steps), line((what, "dim"))
+
+    def help_lines(self) -> list[str]:
+        return [
+            "Five steps lead to a run: this box, the base model, the data, the method and its "
+            "memory, and a review of everything. Enter goes on, Esc goes back; what you typed "
+            "stays. Every step has a default where one can be known.",
+        ]
+
+    async def on_mount(self) -> None:
+        await self.show_step(self.step)
+
+    @property
+    def pane(self) -> Pane | None:
+        """The step that is shown."""
+        found = self.query(Pane)
+        return found.first() if found else None
+
+    async def show_step(self, step: str) -> None:
+        """Make the pane of a step from the draft and put the cursor where Enter goes on."""
+        self.step = step
+        module, name = STEPS[step]
+        made: Pane = getattr(importlib.import_module(module), name)(self.draft)
+        holder = self.query_one("#pane", Vertical)
+        await holder.remove_children()
+        await holder.mount(made)
+        self.show_heading()
+        self._show_next()
+        self._focus()
+
+    def on_pane_changed(self, message: Pane.Changed) -> None:
+        if message.pane is not self.pane:
+            return  # a pane that was left while it still asked something
+        self.draft = message.draft
+        had_stop = bool(self.query_one(NextBar).stop)
+        self._show_next()
+        pane = self.pane
+        if had_stop and pane is not None and not pane.stop and self.focused is pane.first():
+            self.query_one(NextBar).focus()
+
+    async def on_pane_onward(self, message: Pane.Onward) -> None:
+        if message.pane is self.pane:
+            await self.action_forward()
+
+    async def on_next_bar_pressed(self) -> None:
+        await self.action_forward()
+
+    async def action_forward(self) -> None:
+        """The next step, unless something is in the way."""
+        pane = self.pane
+        if pane is None:
+            return
+        if pane.stop:
+            self._focus()
+            return
+        if not pane.proceed():
+            return
+        self.draft = pane.draft
+        names = list(STEPS)
+        await self.show_step(names[min(names.index(self.step) + 1, len(names) - 1)])
+
+    async def action_back(self) -> None:
+        names = list(STEPS)
+        at = names.index(self.step)
+        if at == 0:
+            self.tailfin.go_home()
+            return
+        await self.show_step(names[at - 1])
+
+    def _show_next(self) -> None:
+        pane = self.pane
+        if pane is not None:
+            self.query_one(NextBar).say(pane.forward, pane.stop)
+
+    def _focus(self) -> None:
+        pane = self.pane
+        field = pane.first() if pane is not None and pane.stop else None
+        (field or self.query_one(NextBar)).focus()

@@ -1,0 +1,72 @@
+"""The way forward: one focusable line that says what Enter does, or why it cannot be done yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from tui.draw.line import Line, line
+from tui.widgets.sheet import Sheet
+
+
+class NextBar(Sheet, can_focus=True):
+    """Enter on it posts `Pressed`; what stands in the way is shown and pressing says so again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "press", "continue", key_display="Enter")
+    ]
+    DEFAULT_CSS = "NextBar { height: 1; dock: bottom; padding: 0 1; }"
+
+    @dataclass
+    class Pressed(Message):
+        """The person wants to go on; `stop` says what is in the way, empty for nothing."""
+
+        stop: str
+
+    def __init__(self, label: str = "Continue", *, id: str = "next") -> None:
+        super().__init__(id=id)
+        self._label = label
+        self._stop = ""
+        self._draw()
+
+    @property
+    def stop(self) -> str:
+        return self._stop
+
+    def say(self, label: str, stop: str = "") -> None:
+        """What Enter will do, and what is in the way of it."""
+        self._label, self._stop = label, stop
+        self._draw()
+
+    def action_press(self) -> None:
+        self.post_message(self.Pressed(self._stop))
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.action_press()
+
+    def on_focus(self) -> None:
+        self._draw()
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self._draw()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if self.has_focus and not self._stop:
+            drawn = tuple((text, "cursor") for text, _ in self.drawn(y))
+            return self.strip(drawn)
+        return super().render_line(y)
+
+    def _draw(self) -> None:
+        mark = ">" if self.has_focus else " "
+        drawn: Line = line((f"{mark} ", "accent"), (f"[ {self._label} ]", "strong"))
+        if self._stop:
+            drawn = line((f"{mark} ", "accent"), (f"[ {self._label} ]", "dim"), f"  {self._stop}")
+        self.show([drawn])

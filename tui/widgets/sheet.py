@@ -1,0 +1,113 @@
+"""A widget of drawn lines that repaints only the cells that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.draw.line import ROLES, Line, fit
+
+
+class Sheet(Widget):
+    """Lines of (text, role) runs. `show` replaces them; over SSH a cell that stays costs nothing.
+
+    Textual repaints whole widgets; a line appended to its log widget costs the whole area. Here
+    each new line is compared with what stands there and only the span that differs is repainted.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES}
+    DEFAULT_CSS = "Sheet { width: 1fr; height: auto; }"
+
+    def __init__(
+        self, lines: Sequence[Line] = (), *, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[Line] = list(lines)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """What is shown now."""
+        return tuple(self._lines)
+
+    @property
+    def text(self) -> str:
+        """What is shown now, as plain text."""
+        return "\n".join("".join(text for text, _ in drawn).rstrip() for drawn in self._lines)
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Replace the lines; a changed number of them lays the widget out anew where it must."""
+        before, after = self._lines, list(lines)
+        self._lines = after
+        if not self.is_attached:
+            return
+        if len(before) != len(after) and self.styles.is_auto_height:
+            self.refresh(layout=True)
+            return
+        width = self.content_size.width
+        dirty = []
+        for y in range(min(max(len(before), len(after)), self.content_size.height)):
+            old = fit(before[y] if y < len(before) else (), width)
+            new = fit(after[y] if y < len(after) else (), width)
+            if span := _changed(old, new):
+                dirty.append(Region(span[0], y, span[1] - span[0], 1))
+        if dirty:
+            gutter = self.gutter.top_left
+            self.refresh(*(region.translate(gutter) for region in dirty))
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        return container.width
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines)
+
+    def drawn(self, y: int) -> Line:
+        """The line to draw in row `y` of the widget."""
+        return self._lines[y] if y < len(self._lines) else ()
+
+    def render_line(self, y: int) -> Strip:
+        return self.strip(self.drawn(y))
+
+    def strip(self, drawn: Line, *, under: Style | None = None) -> Strip:
+        """The line as Textual draws it, over the widget's own style or the one given."""
+        base = self.rich_style if under is None else under
+        runs = fit(drawn, self.content_size.width)
+        segments = [Segment(text, base + self._role(role, base)) for text, role in runs]
+        return Strip(segments, self.content_size.width)
+
+    def _role(self, role: str, base: Style) -> Style:
+        if not role:
+            return base
+        return self.get_component_rich_style(f"role--{role}", partial=True)
+
+
+def _changed(old: Line, new: Line) -> tuple[int, int] | None:
+    """The span of cells, begin and end, in which two lines of one width differ."""
+    if old == new:
+        return None
+    before, after = _cells(old), _cells(new)
+    differ = [i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b]
+    if len(before) != len(after):
+        return 0, max(len(before), len(after))
+    return (differ[0], differ[-1] + 1) if differ else None
+
+
+def _cells(drawn: Line) -> list[tuple[str, str]]:
+    """Each cell's character and role; the second cell of a wide character is empty text."""
+    from rich.cells import cell_len
+
+    cells: list[tuple[str, str]] = []
+    for text, role in drawn:
+        for character in text:
+            size = cell_len(character)
+            if size == 0 and cells:  # a combining mark belongs to the cell before it
+                cells[-1] = (cells[-1][0] + character, cells[-1][1])
+                continue
+            cells.append((character, role))
+            cells += [("", role)] * (size - 1)
+    return cells
