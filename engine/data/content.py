@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import os
+import stat
 from pathlib import Path
 
 from engine.data.text import inert, shown
@@ -32,6 +34,7 @@ _CHAT_FILES = "Give a file of chat rows: JSON, JSONL, CSV or Parquet."
 def load_bytes(path: str) -> bytes:
     """The whole file; raises TailfinError where it is missing, unreadable, empty or no data."""
     try:
+        _refuse_endless(path)
         data = Path(path).read_bytes()
     except FileNotFoundError:
         raise TailfinError(
@@ -78,6 +81,20 @@ def decode(data: bytes, path: str) -> str:
             f"iconv -f WINDOWS-1252 -t UTF-8 {path} > utf8{Path(path).suffix}",
             where=f"{path}:{line}",
         ) from None
+
+
+def _refuse_endless(path: str) -> None:
+    """Refuse what is neither file nor folder: a pipe or device may keep its reader for ever."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    raise TailfinError(
+        f"{path} is not a regular file but {kinds.get(stat.S_IFMT(mode), 'a device')}.",
+        "Name a file; save what a pipe or device gives into one first.",
+        where=path,
+        error_id="data.not-a-file",
+    )
 
 
 def _refuse_foreign(data: bytes, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,21 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(ROW)
     with pytest.raises(TailfinError, match="could not be read: Not a directory"):
         read_data(tmp_path / "file" / "rows.jsonl")
+
+
+def test_pipes_and_devices_are_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "rows.jsonl"
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        for path, kind in ((pipe, "a pipe"), (tmp_path / "socket", "a socket")):
+            with pytest.raises(TailfinError, match=f"is not a regular file but {kind}"):
+                read_data(path)
+    with pytest.raises(TailfinError, match="is not a regular file but a device"):
+        read_data("/dev/zero")
+    (tmp_path / "link").symlink_to(pipe)
+    with pytest.raises(TailfinError, match="link is not a regular file but a pipe"):
+        read_data(tmp_path / "link")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
