@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.data.faults import place
 from engine.data.rows import Record
-from engine.data.text import shown
+from engine.data.text import shown, toml_string
 from engine.errors import TailfinError
 
 # Names seen in public instruction sets, without case and punctuation.
@@ -101,7 +100,7 @@ def make_proposal(
         example={part: shown(str(row.get(column))) for part, column in columns.items()},
         flags=flags_for(columns),
         toml="\n".join(
-            ["[data.columns]", *(f"{part} = {json.dumps(c)}" for part, c in columns.items())]
+            ["[data.columns]", *(f"{part} = {toml_string(c)}" for part, c in columns.items())]
         ),
     )
 
@@ -114,7 +113,7 @@ def flags_for(columns: Mapping[str, str]) -> str:
 def _word(part: str, column: str) -> str:
     if _BARE.fullmatch(column) and column not in ("true", "false", "inf", "nan"):
         return f"data.columns.{part}={column}"
-    return shlex.quote(f"data.columns.{part}={json.dumps(column)}")
+    return shlex.quote(f"data.columns.{part}={toml_string(column)}")
 
 
 def _by_name(names: Sequence[str]) -> dict[str, list[str]]:

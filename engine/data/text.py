@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -17,6 +18,14 @@ def shown(text: str, limit: int = 60) -> str:
 def inert(text: str) -> str:
     """The text with everything unprintable written as an escape; one character per tab."""
     return "".join(c if c.isprintable() else " " if c == "\t" else _escape(c) for c in text)
+
+
+def toml_string(text: str) -> str:
+    """The text as a TOML string in double quotes."""
+    if not is_encodable(text):
+        return json.dumps(text)  # no TOML can hold half a surrogate pair; this can be shown
+    # ensure_ascii would write one emoji as two surrogate escapes, which TOML does not know.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def counted(num: int, noun: str) -> str:
