@@ -5,7 +5,11 @@ With --json the envelope's `data` holds:
     num_left_out, structure (num_turns, num_multi_turn, num_system_prompts, num_duplicates,
     num_contradictions, prompt_chars and answer_chars with p50, p95, p99, longest, or null),
     tokens (the fields of engine.data.token_report.TokenReport without findings; null without
-    --model), sample (a few rows: line, record, messages)
+    --model, and where the tokenizer failed, which is a finding then), sample (a few rows: line,
+    record, messages, long ones cut, num_more_messages), fields (all columns or top-level keys of
+    the file: name, first_value)
+  report, where the file cannot be read as it is: fields, proposal (of a mapping of columns, the
+    fields of engine.data.proposal.MappingProposal, or null)
   convert: file, out, num_rows, num_left_out
 Exit code 1 when a finding fails, 2 when the file cannot be used at all.
 """
@@ -20,15 +24,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.output import note, print_findings, print_json
+from engine.cli.output import error_finding, note, print_findings, print_json
 from engine.errors import EXIT_DONE, EXIT_NO, TailfinError
 from engine.findings import any_fail, worst_first
 
 if TYPE_CHECKING:
+    from engine.data.read import ParsedFile
     from engine.data.report import Spread, Structure
     from engine.data.rows import DataFile, Row
     from engine.data.token_report import TokenReport
     from engine.spec import Spec
+
+# Of a sampled row, as much as a screen could show.
+_SAMPLE_CHARS = 4000
+_SAMPLE_MESSAGES = 40
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     report.add_argument("file", help="JSON, JSONL, CSV or Parquet")
     report.add_argument("--model", help="count tokens with this model's tokenizer and template")
     report.add_argument("--max-length", type=int, metavar="N", help="judge cuts at N tokens")
+    report.add_argument(
+        "--until-stdin-ends",
+        action="store_true",
+        help="for programs that start this: end when standard input does",
+    )
     convert = actions.add_parser("convert", help="write the rows as OpenAI messages, one per line")
     convert.add_argument("file", help="JSON, JSONL, CSV or Parquet")
     convert.add_argument("out", help="file to write, such as rows.jsonl")
@@ -64,29 +78,56 @@ def run(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     from engine.data.report import report_structure
 
+    if args.until_stdin_ends:
+        from engine.data.lifeline import end_with_stdin
+
+        end_with_stdin()
     spec = _spec(args, args.model, args.max_length)
-    data = _read(spec)
+    parsed: ParsedFile | None = None
+    try:
+        parsed = _parse(spec)
+        data = _read(spec, parsed)
+    except TailfinError as error:
+        if not args.json:
+            raise
+        refused = {"fields": _fields(parsed), "proposal": _proposal(error)}
+        print_json("data", ok=False, data=refused, findings=[error_finding(error)])
+        return error.exit_code
     structure = report_structure(data)
-    tokens = None
+    tokens, failure = None, None
     if args.model and data.rows:
         from engine.data.token_report import report_tokens
 
         note(f"Counting the tokens of {len(data.rows)} rows with {args.model} ...")
-        tokens = report_tokens(spec)
+        try:
+            tokens = report_tokens(spec)
+        except TailfinError as error:
+            if not args.json:
+                raise
+            failure = error
     findings = worst_first(
-        [*data.problems, *structure.findings, *(tokens.findings if tokens else ())]
+        [
+            *([error_finding(failure)] if failure else ()),
+            *data.problems,
+            *structure.findings,
+            *(tokens.findings if tokens else ()),
+        ]
     )
     failed = any_fail(findings)
     if args.json:
-        print_json("data", ok=not failed, data=_as_dict(data, structure, tokens), findings=findings)
+        told = {**_as_dict(data, structure, tokens), "fields": _fields(parsed)}
+        print_json("data", ok=not failed, data=told, findings=findings)
     else:
         _print_report(data, structure, tokens)
         print_findings(findings)
+    if failure:
+        return failure.exit_code
     return EXIT_NO if failed else EXIT_DONE
 
 
 def _convert(args: argparse.Namespace) -> int:
-    data = _read(_spec(args, None, None))
+    spec = _spec(args, None, None)
+    data = _read(spec, _parse(spec))
     out = Path(args.out)
     if out.exists() and not args.force:
         raise TailfinError(
@@ -122,11 +163,17 @@ def _spec(args: argparse.Namespace, model: str | None, max_length: int | None) -
     return layer([("command line", given), ("--set", parse_set(args.sets))]).spec
 
 
-def _read(spec: Spec) -> DataFile:
-    from engine.data.read import read_data
+def _parse(spec: Spec) -> ParsedFile:
+    from engine.data.read import parse_file
+
+    return parse_file(spec.data.path)
+
+
+def _read(spec: Spec, parsed: ParsedFile) -> DataFile:
+    from engine.data.read import read_rows
 
     data = spec.data
-    return read_data(data.path, layout=data.format, columns=data.columns, system=data.system)
+    return read_rows(parsed, layout=data.format, columns=data.columns, system=data.system)
 
 
 def _write(rows: Sequence[Row], out: Path) -> None:
@@ -164,11 +211,44 @@ def _as_dict(data: DataFile, structure: Structure, tokens: TokenReport | None) -
         "num_left_out": data.num_records - len(data.rows),
         "structure": told,
         "tokens": counted,
-        "sample": [
-            {"line": row.line, "record": row.record, "messages": row.as_dicts()}
-            for row in structure.sample
-        ],
+        "sample": [_sampled(row) for row in structure.sample],
     }
+
+
+def _sampled(row: Row) -> dict[str, object]:
+    """A row to read: beginnings only, because one row may be a whole book."""
+    messages = [
+        {**message, "content": _beginning(message["content"])}
+        for message in row.as_dicts()[:_SAMPLE_MESSAGES]
+    ]
+    num_more = len(row.messages) - len(messages)
+    return {
+        "line": row.line,
+        "record": row.record,
+        "messages": messages,
+        "num_more_messages": num_more,
+    }
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _SAMPLE_CHARS else f"{text[: _SAMPLE_CHARS - 3]}..."
+
+
+def _fields(parsed: ParsedFile | None) -> list[dict[str, object]]:
+    from engine.data.fields import list_fields
+
+    return [asdict(field) for field in list_fields(parsed.records)] if parsed else []
+
+
+def _proposal(error: TailfinError) -> dict[str, object] | None:
+    from engine.data.proposal import UnconfirmedMapping
+    from engine.data.text import is_encodable
+
+    if not isinstance(error, UnconfirmedMapping):
+        return None
+    # A name with half a surrogate pair cannot be written into a spec, so it cannot be confirmed.
+    named = all(map(is_encodable, error.proposal.columns.values()))
+    return asdict(error.proposal) if named else None
 
 
 def _print_report(data: DataFile, structure: Structure, tokens: TokenReport | None) -> None:

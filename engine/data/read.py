@@ -41,12 +41,40 @@ def read_data(
     before rows without a system prompt. Raises TailfinError for files that cannot be used at all,
     naming file, line and field; faults of single rows are in `problems`, and those rows left out.
     """
+    return read_rows(parse_file(path), layout=layout, columns=columns, system=system)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """A file whose container was recognised and parsed, its layout still open."""
+
+    path: str
+    container: Container
+    records: list[Record]
+    faults: list[Fault]
+    notes: list[Finding]
+
+
+def parse_file(path: str | Path) -> ParsedFile:
+    """The records of a file with at least one; raises TailfinError where there are none."""
     path = str(path)
     parsed = _parse(path)
     if not parsed.records and not parsed.faults:
         raise TailfinError(
             f"The data file {path} holds no rows.", "Check that its export finished.", where=path
         )
+    return parsed
+
+
+def read_rows(
+    parsed: ParsedFile,
+    *,
+    layout: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    system: str = "",
+) -> DataFile:
+    """The second half of `read_data`: decide the layout, then turn records into rows."""
+    path = parsed.path
     decided = decide_layout(parsed.records, path, wanted=layout, columns=columns or {})
     notes = list(parsed.notes)
     records = parsed.records
@@ -64,7 +92,7 @@ def read_data(
         rows.append(Row(messages, record.record, record.line))
         faults += [Fault(kind, field, "", record.record, record.line) for kind, field in remarks]
     read = {row.record for row in rows}
-    notes += _notes(path, parsed, decided, [r for r in parsed.records if r.record in read])
+    notes += _notes(parsed, decided, [r for r in parsed.records if r.record in read])
     faults.sort(key=lambda fault: fault.record)
     return DataFile(
         path=path,
@@ -77,18 +105,10 @@ def read_data(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    container: Container
-    records: list[Record]
-    faults: list[Fault]
-    notes: list[Finding]
-
-
-def _parse(path: str) -> _Parsed:
+def _parse(path: str) -> ParsedFile:
     data = load_bytes(path)
     if is_parquet(data):
-        return _Parsed("parquet", read_parquet(data, path), [], [])
+        return ParsedFile(path, "parquet", read_parquet(data, path), [], [])
     text = decode(data, path)
     if looks_like_json(text):
         found = read_json(text, path, is_row)
@@ -96,16 +116,17 @@ def _parse(path: str) -> _Parsed:
         if found.wrapper:
             said = f"The rows are the array under {shown(found.wrapper)}; the rest was not read."
             notes.append(Finding("data.wrapped", "info", said, where=path))
-        return _Parsed(found.container, found.records, found.faults, notes)
+        return ParsedFile(path, found.container, found.records, found.faults, notes)
     table = read_csv(text, path, KNOWN_FIELDS)
     notes = []
     if "" in table.header:
         said = "A column without a name (often a written-out index) was left out."
         notes.append(Finding("data.unnamed-column", "info", said, where=f"{path}:1"))
-    return _Parsed("csv", table.records, table.faults, notes)
+    return ParsedFile(path, "csv", table.records, table.faults, notes)
 
 
-def _notes(path: str, parsed: _Parsed, layout: Layout, read: list[Record]) -> list[Finding]:
+def _notes(parsed: ParsedFile, layout: Layout, read: list[Record]) -> list[Finding]:
+    path = parsed.path
     notes = []
     suffix = Path(path).suffix.lower()
     named = _SUFFIXES.get(suffix, parsed.container)
