@@ -1,19 +1,57 @@
-"""The console script: every command goes to the engine's command line."""
+"""The console script: screens on a terminal, the engine's command line everywhere else."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import EXIT_DONE, TailfinError
+
+if TYPE_CHECKING:
+    from tui.options import Opening, Options
 
 
 def main() -> int:
-    """Run `tailfin`; returns the exit code of the command named on the command line."""
+    """Run `tailfin`; returns the exit code of a command, 0 once the screens were left."""
     # Before the first textual import: with the Kitty keyboard protocol iTerm2 and VS Code lose
     # the text of input methods (Chinese, Japanese, Korean).
     os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
+    from tui.options import has_terminal, parse
+
+    words = sys.argv[1:]
+    try:
+        wanted = parse(words, os.environ) if has_terminal(os.environ) else None
+    except TailfinError as error:
+        print(f"tailfin: {error.message}\n  do: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    if wanted is None or wanted[1].plain:
+        return _without_screens(words)
+    return _with_screens(*wanted)
+
+
+def _with_screens(opening: Opening, options: Options) -> int:
+    # Nothing moves by itself: an animated scroll sends the screen many times over SSH.
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    from tui.app import TailfinApp
+
+    app = TailfinApp(opening, options)
+    for said in app.run(mouse=options.mouse) or []:
+        print(said)
+    return app.return_code or EXIT_DONE
+
+
+def _without_screens(words: Sequence[str]) -> int:
+    """The same words on the command line; where there are none, what is there and what can be."""
     from engine.cli.main import main as command_line
 
-    return command_line()
+    flags_only = all(word.startswith("-") for word in words)
+    if words and not (flags_only and {"--plain"} & set(words)):
+        return command_line(words)
+    command_line(["--help"])
+    print()
+    return command_line(["runs", "list"])
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ class TailfinApp(App[list[str]]):
     TITLE = "tailfin"
     COMMANDS: ClassVar = set()
     ENABLE_COMMAND_PALETTE = False  # our own opens on `:` and is imported only then
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared by textual
         (0, "-narrow"),
         (100, "-wide"),
         (150, "-very-wide"),
     ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (34, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("colon,ctrl+k", "palette", "commands", key_display=":"),
         Binding("q,f10,ctrl+q", "leave", "leave", key_display="q"),
@@ -75,18 +75,10 @@ class TailfinApp(App[list[str]]):
         """The screen the command line named."""
         opening = self.opening
         match opening.place:
-            case "attach" | "replay":
-                from engine.bundled import bundled
-                from engine.runs.store import find_run
-
-                if opening.place == "replay" and opening.run == "sample":
-                    run = RunFolder(bundled("samples") / "run")
-                else:
-                    run = find_run(opening.run, self.options.runs)
-                if opening.place == "replay":
-                    self.replay(run, opening.speed)
-                else:
-                    self.open_run(run)
+            case "attach" if opening.run is not None:
+                self.open_run(opening.run)
+            case "replay" if opening.run is not None:
+                self.replay(opening.run, opening.speed)
             case "demo":
                 self.open_demo()
             case _:

@@ -77,7 +77,8 @@ def commands(app: TailfinApp) -> list[Command]:
         found.append(Command(binding.description, binding.tooltip, run, key))
     if isinstance(app.screen, Commanding):
         found += app.screen.commands()
-    return found + [
+    return [
+        *found,
         Command("home", "the list of runs", app.go_home),
         Command("new run", "the wizard, from the box to the review", app.open_wizard),
         Command("demo", "the wizard with the embedded model and data", app.open_demo),

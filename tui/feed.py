@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from engine.runs.events import Event
-from engine.runs.state import Observed, Observer, log_tail
+from engine.runs.state import Observed, Observer, State, log_tail
 from engine.runs.status import Status, fold
 from engine.runs.store import RunFolder
 
@@ -86,7 +86,7 @@ class ReplayFeed:
             self._next += 1
         if self.at_end:
             return self._ended()
-        state = "running" if self._status.steps else "starting"
+        state: State = "running" if self._status.steps else "starting"
         return Observed(state, "", self._status, 0)
 
     def log(self, lines: int) -> list[str]:

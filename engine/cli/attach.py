@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 
 from engine.cli.follow import follow
+from engine.cli.screen_arguments import add_screen_arguments
 from engine.cli.spec_arguments import add_runs_argument
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", default="last", help="id, path or 'last'")
     add_runs_argument(parser)
+    add_screen_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

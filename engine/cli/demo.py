@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from engine.bundled import bundled
 from engine.cli.follow import follow
 from engine.cli.output import print_json
+from engine.cli.screen_arguments import add_screen_arguments
 from engine.cli.spec_arguments import add_runs_argument
 
 # What the training worker imports; asked for without importing any of it.
@@ -19,6 +20,7 @@ _STACK = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_runs_argument(parser)
+    add_screen_arguments(parser)
     parser.add_argument("--no-export", action="store_true", help="end after the comparison")
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 
 from engine.cli.follow import Printer, ending
+from engine.cli.screen_arguments import add_screen_arguments
 from engine.cli.spec_arguments import add_runs_argument
 
 
@@ -15,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "run", nargs="?", default="sample", help="id, path, 'last', or 'sample' for the bundled one"
     )
     add_runs_argument(parser)
+    add_screen_arguments(parser)
     parser.add_argument(
         "--speed", type=float, default=20.0, metavar="X", help="times real time; 0: all at once"
     )

@@ -65,6 +65,6 @@ class TailfinScreen(Asking, Screen[None]):
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.show_heading)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """Esc: to where this screen was opened from; home by default."""
         self.tailfin.go_home()

@@ -27,7 +27,7 @@ STEPS: dict[str, tuple[str, str]] = {
 
 
 class WizardScreen(TailfinScreen):
-    """Holds the draft and shows one pane at a time; a pane is made anew from the draft each time."""
+    """Holds the draft and shows one pane at a time, made anew from the draft each time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", key_display="Esc"),
@@ -112,6 +112,7 @@ class WizardScreen(TailfinScreen):
         await self.show_step(names[min(names.index(self.step) + 1, len(names) - 1)])
 
     async def action_back(self) -> None:
+        """The step before; from the first one home."""
         names = list(STEPS)
         at = names.index(self.step)
         if at == 0:

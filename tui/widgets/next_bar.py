@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -15,18 +14,15 @@ from tui.widgets.sheet import Sheet
 
 
 class NextBar(Sheet, can_focus=True):
-    """Enter on it posts `Pressed`; what stands in the way is shown and pressing says so again."""
+    """Enter on it posts `Pressed`; what stands in the way of it is shown beside it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "press", "continue", key_display="Enter")
     ]
     DEFAULT_CSS = "NextBar { height: 1; dock: bottom; padding: 0 1; }"
 
-    @dataclass
     class Pressed(Message):
-        """The person wants to go on; `stop` says what is in the way, empty for nothing."""
-
-        stop: str
+        """The person wants to go on, whatever is in the way."""
 
     def __init__(self, label: str = "Continue", *, id: str = "next") -> None:
         super().__init__(id=id)
@@ -44,7 +40,7 @@ class NextBar(Sheet, can_focus=True):
         self._draw()
 
     def action_press(self) -> None:
-        self.post_message(self.Pressed(self._stop))
+        self.post_message(self.Pressed())
 
     def on_click(self, event: events.Click) -> None:
         event.stop()

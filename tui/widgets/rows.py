@@ -188,22 +188,17 @@ class Rows(Sheet, can_focus=True):
         """The nearest row that can be chosen, looking in the direction of travel first."""
         if not self._rows:
             return 0
-        index = max(0, min(index, len(self._rows) - 1))
-        step = 1 if direction >= 0 else -1
-        for i in (*range(index, len(self._rows) if step > 0 else -1, step),):
-            if not self._rows[i].is_heading:
-                return i
-        for i in (*range(index, -1 if step > 0 else len(self._rows), -step),):
-            if not self._rows[i].is_heading:
-                return i
-        return index
+        last = len(self._rows) - 1
+        at: int = max(0, min(index, last))
+        after, before = list(range(at, last + 1)), list(range(at, -1, -1))
+        order = after + before if direction >= 0 else before + after
+        return next((i for i in order if not self._rows[i].is_heading), at)
 
     def _scroll_to_cursor(self) -> None:
         height = self.content_size.height
         if height <= 0:
             return
-        if self.cursor < self._top:
-            self._top = self.cursor
+        self._top = min(self._top, self.cursor)
         if self.cursor >= self._top + height:
             self._top = self.cursor - height + 1
         self._top = max(0, min(self._top, len(self._rows) - height))
