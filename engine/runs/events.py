@@ -175,7 +175,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt could not go on. `error` is oom, disk, input or crash; `trace` a side file."""
+    """It could not go on. `error` is oom, disk, gpu, input or crash; `trace` names a side file."""
 
     kind = "failed"
     error: str

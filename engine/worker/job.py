@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +29,7 @@ from engine.runs.events import (
     Started,
     Stopped,
 )
+from engine.runs.gpu_faults import GpuFault, gpu_fault
 from engine.runs.host import boot_id, host_name
 from engine.runs.journal import Journal
 from engine.runs.lock import Held, Lock
@@ -197,6 +198,10 @@ def explain(error: BaseException, job: Job) -> Failed:
             trace=trace,
             exit_code=EXIT_OOM,
         )
+    # Before `input`: a card that was lost while a model was loaded is no fault of the model.
+    lost = _lost_gpu(error)
+    if lost is not None:
+        return _told_of_gpu(*lost, job, trace)
     if isinstance(error, TailfinError):
         return Failed(
             error="input",
@@ -226,6 +231,19 @@ def explain(error: BaseException, job: Job) -> Failed:
         phase=job.phase,
         message=f"{type(error).__name__} during {job.phase}: {_first_line(error)}",
         hint=f"Read {job.run.path / trace if trace else job.run.worker_log}.",
+        step=job.step,
+        trace=trace,
+        exit_code=EXIT_NO,
+    )
+
+
+def _told_of_gpu(said: str, fault: GpuFault, job: Job, trace: str) -> Failed:
+    again = f"tailfin resume {job.run.id}" if job.kind == "train" else "call the command again"
+    return Failed(
+        error="gpu",
+        phase=job.phase,
+        message=f"{fault.title} during {job.phase}, after step {job.step}: {said}",
+        hint=f"{fault.action} Then: {again}",
         step=job.step,
         trace=trace,
         exit_code=EXIT_NO,
@@ -274,10 +292,18 @@ def _forget_old_requests(run: RunFolder) -> None:
         act.path.unlink(missing_ok=True)
 
 
+def _lost_gpu(error: BaseException) -> tuple[str, GpuFault] | None:
+    """The lost card in an exception or what caused it, with the driver's line."""
+    for seen in _chain(error):
+        fault = gpu_fault(f"{type(seen).__name__} {seen}")
+        if fault is not None:
+            return _first_line(seen) or type(seen).__name__, fault
+    return None
+
+
 def _memory_failure(error: BaseException) -> str:
     """The memory failure in an exception or what caused it, as one line; empty if there is none."""
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in _chain(error):
         text = f"{type(seen).__name__} {seen}"
         if isinstance(seen, MemoryError) or any(
             wording in text
@@ -291,13 +317,15 @@ def _memory_failure(error: BaseException) -> str:
             )
         ):
             return _first_line(seen) or "the box had no more memory"
-        seen = seen.__cause__ or seen.__context__
+        # The report of a full card fails itself where the driver's library cannot be asked, as in
+        # some containers (pytorch issue 112377): then this is all that is left of it.
+        if "NVML_SUCCESS ==" in text and "CUDACachingAllocator" in text:
+            return "CUDA out of memory; how much was asked for could not be learned."
     return ""
 
 
 def _disk_full(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in _chain(error):
         if isinstance(seen, OSError) and seen.errno in _DISK_FULL:
             return True
         # safetensors and torch's own writer give the reason in words only
@@ -305,8 +333,15 @@ def _disk_full(error: BaseException) -> bool:
             return True
         if "unexpected pos" in str(seen) or "PytorchStreamWriter failed" in str(seen):
             return True
-        seen = seen.__cause__ or seen.__context__
     return False
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, then what caused it, and so on."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def _first_line(error: BaseException) -> str:
