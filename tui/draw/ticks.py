@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 _MANTISSAS = (1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 25.0, 50.0)
 # Beyond these a range is drawn with its two ends only: ten to its exponent would not be a float.
@@ -36,7 +37,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
     for factors in ((1,), (1, 3), (1, 2, 5)):
         ticks = [f * 10.0**k for k in decades if -308 <= k < 308 for f in factors]
         inside = [tick for tick in ticks if low <= tick <= high]
-        if 3 <= len(inside):
+        if len(inside) >= 3:
             return inside[:: math.ceil(len(inside) / most)]
     return nice_ticks(low, high, most)
 
@@ -48,7 +49,7 @@ def labels(ticks: Sequence[float]) -> list[str]:
     """
     largest = max((abs(tick) for tick in ticks), default=0.0)
     plain = largest == 0 or 1e-3 <= largest < 1e5
-    gap = min((abs(b - a) for a, b in zip(ticks, ticks[1:], strict=False)), default=largest)
+    gap = min((largest, *(abs(b - a) for a, b in pairwise(ticks))))
     texts: list[str] = []
     for digits in range(_MOST_DIGITS + 1):
         texts = [f"{tick:.{digits}f}" if plain else _scientific(tick, digits) for tick in ticks]
