@@ -20,9 +20,6 @@ class Answered(Message, bubble=False):
     serial: int
     value: object
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
 
 @dataclass(frozen=True, slots=True)
 class _Broken:
