@@ -19,7 +19,7 @@ class NextBar(Sheet, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "press", "continue", key_display="Enter")
     ]
-    DEFAULT_CSS = "NextBar { height: 1; dock: bottom; padding: 0 1; }"
+    DEFAULT_CSS = "NextBar { height: 1; padding: 0 1; }"
 
     class Pressed(Message):
         """The person wants to go on, whatever is in the way."""
