@@ -47,7 +47,7 @@ def parse(words: Sequence[str], env: Mapping[str, str]) -> tuple[Opening, Option
     place: Place = "home"
     rest = list(words)
     if rest and rest[0] in WORDS:
-        place, rest = cast(Place, rest[0]), rest[1:]
+        place, rest = rest[0], rest[1:]
     elif rest and (not rest[0].startswith("-") or rest[0] in ("-V", "--version")):
         return None
     if {"--json", "-h", "--help"} & set(rest):

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -211,8 +212,5 @@ class Rows(Sheet, can_focus=True):
 
     def refresh_row(self, y: int) -> None:
         """Repaint one row."""
-        from textual.geometry import Region
-
         if 0 <= y < self.content_size.height:
-            row = Region(0, y, self.content_size.width, 1)
-            self.refresh(row.translate(self.gutter.top_left))
+            self.refresh(Region(0, y, self.content_size.width, 1))

@@ -57,8 +57,7 @@ class Sheet(Widget):
             if span := _changed(old, new):
                 dirty.append(Region(span[0], y, span[1] - span[0], 1))
         if dirty:
-            gutter = self.gutter.top_left
-            self.refresh(*(region.translate(gutter) for region in dirty))
+            self.refresh(*dirty)  # textual counts regions from the content's corner
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         return container.width

@@ -1,0 +1,104 @@
+"""A run as one line of a list, and in a few lines of detail."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from tui.draw.line import Line, clip_start, columns, line, wrapped
+from tui.draw.spark import spark
+from tui.draw.words import ago, clock, loss, moment
+from tui.runs_view import RunView
+
+ROLE_OF_STATE = {
+    "starting": "accent",
+    "running": "accent",
+    "finished": "ok",
+    "stopped": "info",
+    "failed": "fail",
+    "crashed": "fail",
+    "elsewhere": "warn",
+}
+
+
+def run_line(view: RunView, width: int, now: float, *, ascii_only: bool) -> Line:
+    """Id, state, steps, the curve of its loss, last and best loss, in `width` cells."""
+    status = view.observed.status
+    steps = f"{status.step}/{view.max_steps}" if view.max_steps else "-"
+    wide = width >= 96
+    curve = 16 if wide else 10
+    cells = [
+        (view.run.id, ""),
+        (view.word, ROLE_OF_STATE[view.observed.state]),
+        (f"{steps:>11}", ""),
+        (spark(view.losses, curve, ascii_only=ascii_only), "curve-2"),
+        (f"{loss(view.last_loss):>7}", ""),
+        (f"{loss(view.best_loss):>7}", "value"),
+    ]
+    widths = [0, 9, 11, curve, 7, 7]
+    if wide:
+        cells.append((f"{ago(status.last_time, now):>10}" if status.last_time else "", "dim"))
+        widths.append(10)
+    widths[0] = max(width - sum(widths) - len(widths) + 1, 8)
+    return columns(cells, widths)
+
+
+def detail_lines(view: RunView, width: int, now: float, *, ascii_only: bool) -> list[Line]:
+    """What a person asks of a run before opening it."""
+    status = view.observed.status
+    role = ROLE_OF_STATE[view.observed.state]
+    head = line((view.run.id, "title"), "  ", (view.word.upper(), role))
+    lines: list[Line] = [head]
+    room = max(width - 9, 8)
+    if view.observed.message:
+        lines += wrapped(view.observed.message, width)[:3]
+    elif view.is_live and status.stage:
+        lines.append(line(f"now: {status.stage} {status.stage_detail}".rstrip()))
+    named = [
+        ("model", _tail(view.model, room)),
+        ("data", _tail(view.data, room)),
+        ("method", _method(view)),
+        ("loss", _losses(view)),
+        ("when", _when(view, now)),
+    ]
+    lines += [line((f"{name:<9}", "dim"), text) for name, text in named if text]
+    return lines
+
+
+def _method(view: RunView) -> str:
+    plan = view.observed.status.plan
+    if plan is None:
+        return view.method
+    share = plan.trained_params / plan.total_params if plan.total_params else 0.0
+    return (
+        f"{view.method}, {plan.num_rows} rows, {plan.micro_batch} x {plan.accumulation} per step, "
+        f"{share:.2%} trained"
+    )
+
+
+def _losses(view: RunView) -> str:
+    status = view.observed.status
+    base = next((e.loss for e in status.evals if e.step == 0), None)
+    parts = []
+    if view.last_loss is not None:
+        parts.append(f"last {loss(view.last_loss)}")
+    if status.best is not None and status.best.step > 0:
+        parts.append(f"held-out {loss(status.best.loss)} at step {status.best.step}")
+    if base is not None:
+        parts.append(f"base {loss(base)}")
+    return ", ".join(parts)
+
+
+def _when(view: RunView, now: float) -> str:
+    status = view.observed.status
+    if not status.first_time:
+        return ""
+    took = clock(status.last_time - status.first_time)
+    again = f", attempt {status.attempt}" if status.attempt > 1 else ""
+    return f"{moment(status.first_time)} ({ago(status.last_time, now)}), {took}{again}"
+
+
+def _tail(path: str, room: int) -> str:
+    """A hub name whole; of a path the end, which says more."""
+    return clip_start(path, room) if PurePath(path).is_absolute() else path
+
+

@@ -1,0 +1,67 @@
+"""Numbers as people read them: times, sizes, rates, losses."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from pathlib import Path
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:07, 12:30 or 3:05:00."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
+
+
+def about(seconds: float) -> str:
+    """A duration one plans with: `under a minute`, `25 min`, `3 h 20 min`."""
+    if seconds < 60:
+        return "under a minute"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest and hours < 10 else f"{hours} h"
+
+
+def ago(then: float, now: float) -> str:
+    """How long ago a moment was; unix times in seconds."""
+    gone = max(0.0, now - then)
+    for unit, seconds in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if gone >= seconds:
+            return f"{int(gone // seconds)} {unit} ago"
+    return "just now"
+
+
+def moment(unix: float) -> str:
+    """A local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix))
+
+
+def size(num_bytes: float) -> str:
+    """Bytes in the unit that gives a short number."""
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if num_bytes >= scale:
+            value = num_bytes / scale
+            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+    return f"{num_bytes:.0f} B"
+
+
+def loss(value: float | None) -> str:
+    """A loss with four digits that count; NaN and infinity in words."""
+    if value is None:
+        return "-"
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "infinite"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
+
+
+def short_path(path: Path | str) -> str:
+    """The path with the home folder as ~."""
+    home, text = os.path.expanduser("~"), str(path)
+    return f"~{text[len(home) :]}" if home != "/" and text.startswith(f"{home}/") else text
