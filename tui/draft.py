@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.data.inspect import Inspection
+    from engine.data.inspect import Inspection, Inspector
     from engine.doctor.checks import Group
     from engine.doctor.facts import Box
     from engine.hub import ModelPlace
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 # How sources are called in `Resolved.sources`; the review and the settings show these words.
 YOU = "you"
 SUGGESTED = "suggested"
+# Settings that say how a model is loaded, not which one.
+_HOW_LOADED = ("model.dtype", "model.attention", "model.trust_remote_code", "model.chat_template")
+# Settings that change which rows are read or what stands in them.
+_WHICH_ROWS = ("data.path", "data.format", "data.columns", "data.system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Draft:
     `choices` are the person's own, by dotted path; `filed` come from a spec file (`file_name`) with
     absolute paths; `suggestions` were made for this box, model and data. The rest is what checking
     found, kept so that going back does not ask again; None was not asked yet or no longer holds.
+    `inspection` is of the data file, `held_out` of the file of held-out rows, `counting` the count
+    of tokens that is still under way when a person goes on.
     """
 
     choices: Mapping[str, object] = field(default_factory=dict)
@@ -40,6 +46,8 @@ class Draft:
     place: ModelPlace | None = None
     shape: ModelShape | None = None
     inspection: Inspection | None = None
+    held_out: Inspection | None = None
+    counting: Inspector | None = None
     skip_bad_rows: bool = False
 
     def value(self, path: str) -> object:
@@ -89,9 +97,12 @@ class Draft:
 
     def _without_stale(self, path: str) -> Draft:
         if path.startswith("model."):
-            return replace(self, place=None, shape=None, suggestions=())
-        if path.startswith("data."):
-            return replace(self, inspection=None, suggestions=())
+            draft = replace(self, inspection=None, counting=None, suggestions=())
+            return draft if path in _HOW_LOADED else replace(draft, place=None, shape=None)
+        if path in _WHICH_ROWS:
+            return replace(self, inspection=None, counting=None, suggestions=())
+        if path == "data.eval_path":
+            return replace(self, held_out=None)
         return self
 
 

@@ -1,0 +1,132 @@
+"""What was found in a data file, as lines to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.data.text import counted
+from engine.findings import Finding
+from tui.draw.line import BLANK, Line, line, wrapped
+
+if TYPE_CHECKING:
+    from engine.data.inspect import Inspection, SampleRow
+    from engine.data.token_report import TokenReport
+    from engine.spec import DataSpec
+
+_CONTAINERS = {"json": "JSON", "jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
+_LAYOUTS = {
+    "messages": "chat messages",
+    "sharegpt": "ShareGPT conversations",
+    "alpaca": "Alpaca instructions",
+    "prompt_completion": "prompts and completions",
+    "columns": "columns you named",
+}
+_WORDS = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
+_LABEL = 12
+# label and sentence
+Fact = tuple[str, str]
+
+
+def recognised(found: Inspection) -> str:
+    """`chat messages in JSON Lines`."""
+    return f"{_LAYOUTS[found.layout]} in {_CONTAINERS[found.container]}"
+
+
+def summary(found: Inspection, data: DataSpec, held_out: Inspection | None) -> list[Fact]:
+    """Label and sentence of everything that is known of the file."""
+    facts = [("rows", _rows(found)), ("turns", _turns(found))]
+    if found.columns:
+        pairs = ", ".join(f"{part} = {column}" for part, column in found.columns.items())
+        facts.insert(0, ("columns", pairs))
+    facts.append(("held out", _held_out(found, data, held_out)))
+    return facts
+
+
+def token_facts(tokens: TokenReport) -> list[Fact]:
+    """Label and sentence of what the tokenizer said."""
+    lengths = tokens.lengths
+    share = f" ({lengths.cut_share:.1%})" if lengths.cut_rows else ""
+    cuts = f"cuts {counted(lengths.cut_rows, 'row')}{share}" if lengths.cut_rows else "cuts no row"
+    chosen = "from the data"
+    if not tokens.is_suggested:
+        chosen = f"yours; the data asks for {tokens.suggested}"
+    part = tokens.num_trained / tokens.num_tokens if tokens.num_tokens else 0.0
+    stops = ", ".join(tokens.stop_tokens) or "no token"
+    return [
+        (
+            "tokens",
+            f"{tokens.num_tokens:,}; half of the rows have up to {lengths.p50}, 99 % up to "
+            f"{lengths.p99}, the longest {lengths.longest}",
+        ),
+        ("max length", f"{lengths.max_length} ({chosen}), {cuts}"),
+        ("trained on", f"{tokens.num_trained:,} tokens ({part:.0%}); answers end with {stops}"),
+        ("template", tokens.template),
+    ]
+
+
+def fact_lines(facts: Sequence[Fact], width: int) -> list[Line]:
+    """Labels in one column, sentences wrapped beside them."""
+    drawn: list[Line] = []
+    for label, sentence in facts:
+        for number, part in enumerate(wrapped(sentence, max(width - _LABEL, 8))):
+            head = f"{label:<{_LABEL}}" if number == 0 else " " * _LABEL
+            drawn.append((*line((head, "dim")), *part))
+    return drawn
+
+
+def finding_lines(findings: Sequence[Finding], width: int) -> list[Line]:
+    """Each finding with its word, its message and its fix, wrapped."""
+    drawn: list[Line] = []
+    for finding in findings:
+        for number, part in enumerate(wrapped(finding.message, max(width - 6, 8))):
+            head = f"{_WORDS[finding.severity]:<6}" if number == 0 else " " * 6
+            drawn.append((*line((head, finding.severity)), *part))
+        if finding.fix:
+            drawn += [
+                (("      ", ""), *part) for part in wrapped(finding.fix, max(width - 6, 8), "dim")
+            ]
+    return drawn
+
+
+def sample_lines(rows: Sequence[SampleRow], width: int) -> list[Line]:
+    """Rows to read, turn by turn."""
+    drawn: list[Line] = []
+    for number, row in enumerate(rows, start=1):
+        place = f"line {row.line}" if row.line else f"record {row.record}"
+        title = f"Row to read, {number} of {len(rows)}"
+        drawn.append(line((title, "title"), (f"  {place}", "dim")))
+        for turn in row.turns:
+            for index, part in enumerate(wrapped(turn.text or "(empty)", max(width - 11, 8))):
+                head = f"{turn.role:<11}" if index == 0 else " " * 11
+                drawn.append((*line((head, "info")), *part))
+        if row.num_more_turns:
+            drawn.append(line((f"{'':<11}and {counted(row.num_more_turns, 'turn')} more", "dim")))
+        drawn.append(BLANK)
+    return drawn[:-1]
+
+
+def _rows(found: Inspection) -> str:
+    left = "none left out" if not found.num_left_out else f"{found.num_left_out:,} cannot be used"
+    return f"{found.num_rows:,} usable of {found.num_records:,}, {left}"
+
+
+def _turns(found: Inspection) -> str:
+    said = f"{found.num_turns:,} in all"
+    if found.num_multi_turn:
+        said += f"; {counted(found.num_multi_turn, 'row')} with several answers"
+    if found.num_system_prompts:
+        said += f"; {counted(found.num_system_prompts, 'system prompt')}"
+    return said
+
+
+def _held_out(found: Inspection, data: DataSpec, held_out: Inspection | None) -> str:
+    if data.eval_path:
+        if held_out is None:
+            return "the file above"
+        return f"{counted(held_out.num_rows, 'row')} of the file above"
+    if not data.eval_fraction:
+        return "none: nothing will tell memorising from learning"
+    rows = round(found.num_rows * data.eval_fraction)
+    rows = min(rows, data.eval_max_rows) if data.eval_max_rows else rows
+    return f"about {counted(max(rows, 1), 'row')} split off ({data.eval_fraction:.0%})"
