@@ -83,6 +83,42 @@ def test_a_proposal_exits_with_2_and_its_flags_confirm_it(
     assert told["columns"] == {"prompt": "question", "completion": "answer"}
 
 
+def test_a_proposal_is_in_the_envelope_with_the_fields(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, {"question": "Where?", "answer": None, "n": 1}, {"answer": "Here."})
+
+    assert main(["data", "report", str(path), "--json"]) == 2
+
+    told = answer(capsys)
+    assert told["ok"] is False and told["findings"][0]["id"] == "data.mapping-proposed"
+    assert told["data"]["proposal"]["columns"] == {"prompt": "question", "completion": "answer"}
+    assert "data.columns.prompt=question" in told["data"]["proposal"]["flags"]
+    assert told["data"]["fields"] == [
+        {"name": "question", "first_value": "Where?"},
+        {"name": "answer", "first_value": "Here."},
+        {"name": "n", "first_value": "1"},
+    ]
+
+
+def test_a_failing_tokenizer_costs_the_text_report_and_not_the_envelope(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / "python"
+    worker.write_text("#!/bin/sh\necho no stack here >&2\nexit 4\n")
+    worker.chmod(0o755)
+    monkeypatch.setenv("TAILFIN_PYTHON", str(worker))
+    words = ["data", "report", str(write(tmp_path, GOOD)), "--model", "any"]
+
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "no stack here" in said.err
+    assert main([*words, "--json"]) == 1
+    told = answer(capsys)
+    assert (told["ok"], told["data"]["num_rows"], told["data"]["tokens"]) == (False, 1, None)
+    assert [finding["id"] for finding in told["findings"]] == ["data.token-report"]
+
+
 def test_a_misspelt_setting_is_corrected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
