@@ -1,0 +1,93 @@
+"""One line for a path or a name: Tab completes it, Right takes the grey suggestion."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+from tui.threads import in_thread
+
+# A network drive that does not answer costs a Tab this long, and no more.
+_PATIENCE_S = 1.0
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    from engine.data.picker import complete
+
+    return complete(text)
+
+
+class PathInput(Input):
+    """An Input without a frame. `names` are completed beside the paths of this disk."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
+
+    @dataclass
+    class Choices(Message):
+        """Tab found several ways to go on."""
+
+        input: PathInput
+        choices: tuple[str, ...]
+
+    def __init__(
+        self,
+        value: str = "",
+        *,
+        placeholder: str = "",
+        complete: Callable[[str], tuple[str, ...]] = _paths,
+        id: str | None = None,
+    ) -> None:
+        self.names: tuple[str, ...] = ()
+        self._complete = complete
+        super().__init__(
+            value,
+            placeholder=placeholder,
+            suggester=_Suggester(self._choices),
+            select_on_focus=False,
+            id=id,
+        )
+        self.cursor_blink = False
+
+    async def action_complete(self) -> None:
+        """Add what all choices have in common; with nothing to add, show them or go on."""
+        value = self.value
+        found: tuple[str, ...] = ()
+        if value and self.cursor_at_end:
+            try:
+                found = await asyncio.wait_for(in_thread(lambda: self._choices(value)), _PATIENCE_S)
+            except TimeoutError:
+                found = ()
+        if value != self.value:
+            return
+        common = os.path.commonprefix(found)
+        if len(common) > len(value):
+            self.value = common
+            self.cursor_position = len(common)
+        elif len(found) > 1:
+            self.post_message(self.Choices(self, found))
+        else:
+            self.screen.focus_next()
+
+    def _choices(self, value: str) -> tuple[str, ...]:
+        names = tuple(name for name in self.names if name.startswith(value) and name != value)
+        return (*names, *self._complete(value))
+
+
+class _Suggester(Suggester):
+    """The first choice, looked up in a thread."""
+
+    def __init__(self, choices: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._choices = choices
+
+    async def get_suggestion(self, value: str) -> str | None:
+        found = await in_thread(lambda: self._choices(value))
+        return found[0] if found else None
