@@ -29,6 +29,7 @@ from tui.panes.data_lines import (
     token_facts,
 )
 from tui.panes.mapping import MappingRows
+from tui.panes.token_count import count_tokens
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
@@ -355,25 +356,6 @@ class DataPane(Pane):
         if found.findings or held:
             drawn += [BLANK, *finding_lines([*found.findings, *held], width)]
         return [*rows, *_reading(drawn, "report")]
-
-
-def count_tokens(draft: Draft) -> Inspector | None:
-    """A count of the tokens that was started, None where the model is not known yet."""
-    model = draft.text("model.path")
-    if not model:
-        return None
-    columns = draft.value("data.columns")
-    length = draft.value("data.max_length")
-    counting = Inspector()
-    counting.start(
-        draft.text("data.path"),
-        layout=draft.text("data.format") or "auto",
-        columns=columns if isinstance(columns, dict) else None,
-        system=draft.text("data.system"),
-        model=model,
-        max_length=length if isinstance(length, int) else 0,
-    )
-    return counting
 
 
 def recent_files(runs: str | None) -> tuple[str, ...]:

@@ -1,0 +1,135 @@
+"""Every setting as a row: its label, its value, and who said so; keys change it in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from engine.fields import ESSENTIAL, Field, all_fields, applies, describe, written
+from engine.settings import Resolved
+from engine.spec import Spec
+from tui.draw.line import Line, clip, clip_start, line, padded
+from tui.widgets.rows import Row, Rows
+
+# Sections in the words of a form; what the model and data steps ask for is not asked here again.
+_SECTIONS = {
+    "model": "How the model is loaded",
+    "data": "How the data is cut",
+    "train": "Method and optimisation",
+    "eval": "Held-out loss",
+    "save": "Checkpoints",
+}
+_ELSEWHERE = ("model.path", "data.path", "data.eval_path", "data.columns", "data.format")
+_LABEL = 24
+_VALUE = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A setting as the list shows it."""
+
+    field: Field
+    value: str
+    source: str
+
+
+class SettingRows(Rows):
+    """Left and right turn a choice or a switch, typing or Enter edits, Delete takes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "edit"),
+        Binding("left", "turn(-1)", "turn", key_display="Left/Right"),
+        Binding("right", "turn(1)", "turn", show=False),
+        Binding("delete,backspace", "take_back", "take back", key_display="Del"),
+    ]
+
+    @dataclass
+    class Turned(Message):
+        """The next or the earlier value of a choice is wanted."""
+
+        path: str
+        by: int
+
+    @dataclass
+    class TakenBack(Message):
+        """The person's own value is to go."""
+
+        path: str
+
+    @dataclass
+    class Typed(Message):
+        """Somebody began to type a value over the row."""
+
+        path: str
+        text: str
+
+    def action_turn(self, by: int) -> None:
+        if self.key:
+            self.post_message(self.Turned(self.key, by))
+
+    def action_take_back(self) -> None:
+        if self.key:
+            self.post_message(self.TakenBack(self.key))
+
+    def on_key(self, event: events.Key) -> None:
+        character = event.character or ""
+        if self.key and len(character) == 1 and (character.isdigit() or character in ".-"):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Typed(self.key, character))
+
+    def show_settings(self, resolved: Resolved, *, all_of_them: bool) -> None:
+        """Draw them; what cannot matter with the others as they are is left out."""
+        spec = resolved.spec
+        rows = [self._row(shown_setting(path, resolved)) for path in essential(spec)]
+        if all_of_them:
+            for section, title in _SECTIONS.items():
+                paths = [path for path in others(spec) if describe(path).section == section]
+                if paths:
+                    rows.append(Row(f"section:{section}", line((title, "title")), is_heading=True))
+                    rows += [self._row(shown_setting(path, resolved)) for path in paths]
+        self.fill(rows)
+
+    def _row(self, shown: Shown) -> Row:
+        room = max(self.content_size.width - 2 - _LABEL - _VALUE - 2, 0)
+        is_default = shown.source == "default"
+        value: Line = line((padded(shown.value or "none", _VALUE), "" if is_default else "value"))
+        source = clip(shown.source, room)
+        if "/" in shown.source:
+            source = clip_start(shown.source, room)
+        drawn = (*line(f"{shown.field.label:<{_LABEL}} "), *value, *line((f" {source}", "dim")))
+        return Row(shown.field.path, drawn)
+
+
+def essential(spec: Spec) -> list[str]:
+    """What most people change, as far as it matters now: the profile first."""
+    first = ["profile", *(path for path in ESSENTIAL if path != "profile")]
+    return [path for path in first if applies(path, spec)]
+
+
+def others(spec: Spec) -> Sequence[str]:
+    """The rest of the settings that matter now, in declaration order."""
+    return [
+        field.path
+        for field in all_fields()
+        if field.path not in (*ESSENTIAL, *_ELSEWHERE) and applies(field.path, spec)
+    ]
+
+
+def shown_setting(path: str, resolved: Resolved) -> Shown:
+    """A setting's value as it is typed, and where it came from."""
+    value = value_of(resolved.spec, path)
+    return Shown(describe(path), written(value), resolved.sources[path])
+
+
+def value_of(spec: Spec, path: str) -> object:
+    """The value at a dotted path."""
+    value: object = spec
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
