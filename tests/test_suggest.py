@@ -131,6 +131,34 @@ def test_checkpointing_goes_only_where_there_is_plenty() -> None:
     assert (spec.train.micro_batch, found["train.gradient_checkpointing"]) == (4, False)
 
 
+def test_memory_is_left_where_the_estimate_is_least_certain() -> None:
+    """A tenth of free RAM stays free, and of a card that keeps its activations."""
+    kept = {True: 0, False: 0}
+    for tenth in range(40, 240, 4):
+        for card in (
+            Card("card", tenth / 10, (8, 0), 0.5),
+            Card("RAM", tenth / 10, (0, 0), 0.0, is_gpu=False, taken_gib=1.0),
+        ):
+            spec = _ask(QWEN_1_5B, card, 512)[1]
+            budget = estimate(QWEN_1_5B, spec, 512, card)
+            share = (0 if card.is_gpu else 0.1) + (not spec.train.gradient_checkpointing) * 0.1
+            if spec.train.micro_batch > 1:
+                need_gib = (budget.peak.total_bytes + budget.spread_bytes) / 2**30
+                assert need_gib <= card.usable_gib - share * card.free_gib
+                kept[card.is_gpu] += 1
+    assert min(kept.values()) > 20
+
+
+def test_a_card_is_not_left_idle_to_save_recomputation() -> None:
+    passes = set()
+    for tenth in range(60, 240, 2):
+        spec = _ask(QWEN_1_5B, Card("card", tenth / 10, (8, 0), 0.5), 256)[1]
+        passes.add((spec.train.micro_batch, spec.train.gradient_checkpointing))
+    # four rows of 256 tokens without recomputation would fit some of these cards
+    assert (8, True) in passes and (8, False) in passes
+    assert (4, False) not in passes
+
+
 def test_a_cpu_gets_float32_and_no_4_bit_weights() -> None:
     found, spec = _ask(QWEN_1_5B, RAM, 512)
     assert (found["model.dtype"], found["profile"]) == ("float32", "lora")
@@ -159,6 +187,18 @@ def test_many_rows_keep_the_usual_batch() -> None:
     for num_rows in (0, 400, 100_000):
         spec = _ask(QWEN_1_5B, find_card("RTX 4090"), 512, num_rows)[1]
         assert spec.train.micro_batch * spec.train.accumulation == 16
+
+
+def test_a_run_of_so_many_steps_keeps_its_batch() -> None:
+    spec = _ask(SMALL, RAM, 128, 40, {"profile": "quick"})[1]
+    assert spec.train.micro_batch * spec.train.accumulation == 8
+
+
+def test_a_batch_that_is_no_power_of_two_is_kept(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[train]\nmicro_batch = 3\naccumulation = 4\n")
+    spec = _ask(SMALL, RAM, 128, 5000, {"profile": str(mine)})[1]
+    assert (spec.train.micro_batch, spec.train.accumulation) == (4, 3)
 
 
 @pytest.mark.parametrize(
