@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual import events
 from textual.app import App
@@ -136,6 +136,12 @@ class TailfinApp(App[list[str]]):
         from tui.screens.chat import ChatScreen
 
         self._show(ChatScreen(run))
+
+    def say(
+        self, text: str, severity: Literal["information", "warning", "error"] = "information"
+    ) -> None:
+        """A short word over the screen for a few seconds; never parsed as markup."""
+        self.notify(text, severity=severity, timeout=6, markup=False)
 
     def leave(self) -> None:
         """End the app; what runs goes on."""

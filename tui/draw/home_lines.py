@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from tui.draw.line import Line, clip_start, columns, line, wrapped
@@ -30,7 +32,7 @@ def run_line(view: RunView, width: int, now: float, *, ascii_only: bool) -> Line
         (view.run.id, ""),
         (view.word, ROLE_OF_STATE[view.observed.state]),
         (f"{steps:>11}", ""),
-        (spark(view.losses, curve, ascii_only=ascii_only), "curve-2"),
+        (spark(_scaled(view.losses), curve, ascii_only=ascii_only), "curve-2"),
         (f"{loss(view.last_loss):>7}", ""),
         (f"{loss(view.best_loss):>7}", "value"),
     ]
@@ -62,6 +64,14 @@ def detail_lines(view: RunView, width: int, now: float, *, ascii_only: bool) -> 
     ]
     lines += [line((f"{name:<9}", "dim"), text) for name, text in named if text]
     return lines
+
+
+def _scaled(losses: Sequence[float]) -> Sequence[float]:
+    """Logarithms where losses span more than ten times: else all but the start is one flat line."""
+    finite = [value for value in losses if math.isfinite(value)]
+    if not finite or min(finite) <= 0 or max(finite) < 10 * min(finite):
+        return losses
+    return [math.log(value) if math.isfinite(value) else value for value in losses]
 
 
 def _method(view: RunView) -> str:

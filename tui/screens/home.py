@@ -184,7 +184,9 @@ class HomeScreen(TailfinScreen):
             made.append(Row(_DEMO, line(("Demo", "strong"), (words, "dim"))))
         for root, views in _by_root(self._view):
             if len(self._view.roots) > 1:
-                made.append(Row(f"={root}", line((clip_start(short_path(root), width), "dim")), True))
+                made.append(
+                    Row(f"={root}", line((clip_start(short_path(root), width), "dim")), True)
+                )
             made += [
                 Row(str(view.run.path), run_line(view, width, now, ascii_only=ascii_only))
                 for view in views
@@ -230,4 +232,3 @@ def _welcome(key: str) -> list[Line]:
         line("Five steps: box, model, data, method, review."),
         line("Enter through them: each has a default where one can be known."),
     ]
-
