@@ -46,16 +46,16 @@ def share_bar(share: float, width: int, ascii_only: bool = False) -> str:
 
     Anything above zero can be seen, and only a share of 1 fills the bar.
     """
-    if math.isnan(share):
-        return " " * max(width, 0)
+    if width < 1 or math.isnan(share):
+        return " " * width
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     if 0 < share < 1:
         eighths = min(max(eighths, 1), width * 8 - 1)
     if ascii_only:
         num = math.ceil(eighths / 8) if eighths < 8 else eighths // 8
-        return ("#" * num).ljust(max(width, 0), ASCII_FREE)
+        return ("#" * num).ljust(width, ASCII_FREE)
     text = FULL * (eighths // 8) + (_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
-    return text.ljust(max(width, 0), FREE)
+    return text.ljust(width, FREE)
 
 
 def part_letter(index: int) -> str:

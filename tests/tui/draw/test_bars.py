@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -79,6 +79,7 @@ def test_without_room_everything_is_too_much() -> None:
 
 
 @given(share=ANY, width=st.integers(-1, 60), ascii_only=st.booleans())
+@example(share=0.5, width=0, ascii_only=False)
 def test_a_share_has_exactly_the_width(share: float, width: int, ascii_only: bool) -> None:
     text = share_bar(share, width, ascii_only)
     assert cell_len(text) == max(width, 0)
