@@ -125,8 +125,9 @@ class Sliced(Nvml):
             raise pynvml.NVMLError(NO_PERMISSION)
         return SimpleNamespace(total=5 * GIB, free=4 * GIB)
 
-    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:
-        raise pynvml.NVMLError(NOT_SUPPORTED)
+    def _fail(self, name: str, handle: int) -> None:
+        if handle >= self.SLICE:
+            raise pynvml.NVMLError(NOT_SUPPORTED)
 
 
 def gpu_root(tmp_path: Path) -> Path:
