@@ -19,12 +19,10 @@ def start_training(resolved: Resolved, root: str | None = None) -> RunFolder:
 
 
 def write_spec(run: RunFolder, resolved: Resolved) -> None:
-    """`spec.toml`: every setting, and above them who chose what is not a default."""
-    chosen = [f"# {path}: {src}" for path, src in resolved.sources.items() if src != "default"]
-    text = "\n".join(["# Where the values came from, unless they are defaults:", *chosen, "", ""])
+    """Write `spec.toml` once."""
     try:
         with open(run.spec, "x", encoding="utf-8") as file:
-            file.write(text + spec_to_toml(resolved.spec))
+            file.write(spec_text(resolved))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -34,3 +32,10 @@ def write_spec(run: RunFolder, resolved: Resolved) -> None:
             where=run.spec,
             exit_code=1,
         ) from None
+
+
+def spec_text(resolved: Resolved) -> str:
+    """`spec.toml`: every setting, and above them who chose what is not a default."""
+    chosen = [f"# {path}: {src}" for path, src in resolved.sources.items() if src != "default"]
+    text = "\n".join(["# Where the values came from, unless they are defaults:", *chosen, "", ""])
+    return text + spec_to_toml(resolved.spec)

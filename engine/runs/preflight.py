@@ -35,9 +35,8 @@ def preflight(spec: Spec, root: Path, *, skip_bad_rows: bool = False) -> Preflig
     unreadable row is said before anything else starts.
     """
     from engine.data.read import read_data
-    from engine.hub import find_model
 
-    place = find_model(spec.model.path, spec.model.revision)
+    place = check_place(spec, root)
     data = spec.data
     file = read_data(data.path, layout=data.format, columns=data.columns, system=data.system)
     findings = list(file.problems)
@@ -61,16 +60,18 @@ def preflight(spec: Spec, root: Path, *, skip_bad_rows: bool = False) -> Preflig
             f"See why with: tailfin data report {data.path}",
             where=data.path,
         )
-    findings += _room(root, place)
     return Preflight(file, place, tuple(findings))
 
 
-def _room(root: Path, place: ModelPlace) -> list[Finding]:
-    """Whether the volume of the runs has room for checkpoints."""
+def check_place(spec: Spec, root: Path) -> ModelPlace:
+    """The part of `preflight` that reads no data: the model, and room for the run's folder."""
+    from engine.hub import find_model
+
+    place = find_model(spec.model.path, spec.model.revision)
     existing = next(p for p in [root, *root.parents] if p.exists())
     free = shutil.disk_usage(existing).free
     if free >= _LEAST_BYTES:
-        return []
+        return place
     raise TailfinError(
         f"The volume of {root} has {free / 1024**2:.0f} MiB free; a run needs at least "
         f"{_LEAST_BYTES / 1024**2:.0f} MiB for its log and checkpoints.",
