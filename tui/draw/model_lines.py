@@ -13,7 +13,7 @@ _LABEL = 10
 def model_lines(found: Found, width: int) -> list[Line]:
     """What was found out about a model that can be used."""
     place = found.place
-    drawn = _fact("Model", _architecture(found), width, first="ok")
+    drawn = _fact("OK", _architecture(found), width, role="ok")
     where = f"on this disk, {place.path}"
     if not place.is_local:
         where = f"on the hub, {place.path}, commit {place.revision[:12]}"
@@ -95,7 +95,7 @@ def _cautions(found: Found, width: int) -> list[Line]:
     return drawn
 
 
-def _fact(label: str, text: str, width: int, first: str = "") -> list[Line]:
+def _fact(label: str, text: str, width: int, role: str = "dim") -> list[Line]:
     begin, *rest = wrapped(text, width - _LABEL) or [BLANK]
-    head: Line = ((f"{label:<{_LABEL}}", first or "dim"), *begin)
+    head: Line = ((f"{label:<{_LABEL}}", role), *begin)
     return [head, *(((" " * _LABEL, ""), *more) for more in rest)]

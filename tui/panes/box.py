@@ -21,7 +21,7 @@ from tui.widgets.sheet import Sheet
 
 _CHECK = "box"
 # Group names that would take a quarter of a narrow list.
-_SHORT = {"memory and processors": "limits"}
+_SHORT = {"memory and processors": "RAM, CPU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,6 @@ class BoxPane(Pane):
     """Shows the doctor's findings. Failures do not stop the person here, the review does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "check", "check again")]
-    DEFAULT_CSS = "BoxPane > #verdict { padding: 0 1; }"
 
     def compose(self) -> ComposeResult:
         yield Sheet(id="verdict")
@@ -47,10 +46,12 @@ class BoxPane(Pane):
             self.action_check()
         else:
             self._show_findings()
+        # Going on needs no more than Enter here too, and the keys of the list work at once.
+        self.call_after_refresh(self.query_one(Rows).focus)
 
     @property
     def stop(self) -> str:
-        return "" if self.draft.box is not None else "the box is being checked"
+        return "" if self.draft.box is not None else "The box is being checked."
 
     @property
     def forward(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -40,7 +41,7 @@ _SECRET = TailfinError(
 
 
 class ModelPane(Pane):
-    """Takes a folder or a hub name; looks it up after a pause in typing, on Enter, or when chosen."""
+    """Takes a folder or a hub name; looked up after a pause in typing, on Enter, when chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f3", "browse", "browse folders", key_display="F3"),
@@ -288,17 +289,15 @@ class ModelPane(Pane):
         rows, title = self.query_one(Rows), self.query_one("#recent-title", Sheet)
         said = "Or choose one" if self._recent is not None else "Looking for models on this box ..."
         title.show([line((said, "title"))])
-        width = rows.content_size.width - 2
         drawn = [Row(_BROWSE, line("Browse the folders of this box", ("  F3", "key")))]
-        for recent in self._recent or ():
-            where = (
-                f"{recent.source}, {size(recent.num_bytes)}" if recent.num_bytes else recent.source
-            )
-            room = max(width - len(where) - 2, 20)
-            drawn.append(
-                Row(
-                    recent.path,
-                    line(padded(clip_start(recent.path, room), room), ("  ", ""), (where, "dim")),
-                )
-            )
+        recent = self._recent or ()
+        sources = [
+            f"{one.source}, {size(one.num_bytes)}" if one.num_bytes else one.source
+            for one in recent
+        ]
+        room = rows.content_size.width - 4 - max(map(cell_len, sources), default=0)
+        room = max(min(room, max((cell_len(one.path) for one in recent), default=0)), 20)
+        for one, source in zip(recent, sources, strict=True):
+            path = padded(clip_start(one.path, room), room)
+            drawn.append(Row(one.path, line(path, "  ", (source, "dim"))))
         rows.fill(drawn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,12 +13,19 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from engine.data.picker import Entry, Listing, list_folder
+from engine.data.picker import Entry, Listing, list_folder, looks_like_model
 from tui.ask import Asking
 from tui.draw.line import Line, clip, clip_start, columns, line, wrapped
 from tui.draw.words import ago, size
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    listing: Listing
+    is_model: bool
+
 
 _HERE, _UP = "/here", "/up"  # no entry's name holds a slash
 
@@ -45,6 +53,7 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
         self._folder = start
         self._wants_folder = folders
         self._listing: Listing | None = None
+        self._is_model = False
         self._from = ""
 
     def compose(self) -> ComposeResult:
@@ -65,9 +74,9 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
         self.call_after_refresh(self._draw)
 
     def answered(self, question: str, value: object) -> None:
-        assert isinstance(value, Listing)
-        self._listing = value
-        self._folder = value.folder
+        assert isinstance(value, _Seen)
+        self._listing, self._is_model = value.listing, value.is_model
+        self._folder = value.listing.folder
         self._draw()
 
     def on_input_changed(self, message: Input.Changed) -> None:
@@ -128,7 +137,7 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
         self._folder = folder
         self.query_one(Input).value = ""
         self._draw()
-        self.ask("list", lambda: list_folder(folder))
+        self.ask("list", lambda: _Seen(list_folder(folder), looks_like_model(folder)))
 
     def _open(self, key: str) -> None:
         if self._listing is None:
@@ -189,7 +198,8 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
     def _fixed_rows(self, listing: Listing) -> list[Row]:
         drawn = []
         if self._wants_folder:
-            drawn.append(Row(_HERE, line("use this folder")))
+            what = "config.json and weights are here" if self._is_model else "not a model's folder"
+            drawn.append(Row(_HERE, line(("Use this folder", "strong"), (f"  {what}", "dim"))))
         if listing.parent is not None:
             drawn.append(Row(_UP, line("..  ", ("up one folder", "dim"))))
         return drawn

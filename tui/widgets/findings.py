@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from engine.data.text import counted
 from engine.findings import Finding, Severity
 from tui.clipboard import copy
 from tui.draw.line import BLANK, Line, clip, line, padded, wrapped
@@ -18,6 +19,12 @@ from tui.widgets.rows import Row, Rows
 
 WORDS: dict[Severity, str] = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
 _ORDER: tuple[Severity, ...] = ("fail", "warn", "info", "ok")
+_HEADINGS: dict[Severity, Callable[[int], str]] = {
+    "fail": lambda num: counted(num, "failure"),
+    "warn": lambda num: counted(num, "warning"),
+    "info": lambda num: f"{num} good to know",
+    "ok": lambda num: f"{num} in order",
+}
 # The list keeps at least so many rows where the details stand below it.
 _LEAST_ROWS = 4
 
@@ -30,10 +37,18 @@ class Labelled:
     finding: Finding
 
 
+class FindingRows(Rows):
+    """The list itself; nothing can be opened in it, so Enter goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "continue", key_display="Enter")
+    ]
+
+
 class FindingsView(Container):
     """A list of findings; from 100 columns on the details stand at its right, else below.
 
-    Enter on a finding posts `Rows.Opened`, which the pane around it may take as it likes.
+    Enter posts `Rows.Opened`, for the pane around it to go on.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "copy_fix", "copy the fix")]
@@ -48,7 +63,7 @@ class FindingsView(Container):
         self._said = ""
 
     def compose(self) -> ComposeResult:
-        yield Rows(id="findings")
+        yield FindingRows(id="findings")
         yield Paper(id="finding")
 
     @property
@@ -102,7 +117,9 @@ class FindingsView(Container):
                 (len(self._details(one, width - 2)) for one in self._shown.values()), default=0
             )
             room = max(height - needed - 1, _LEAST_ROWS)
-            num_rows = min(len(self._shown), room)
+            kinds = len({one.finding.severity for one in self._shown.values()})
+            parted = len(self._shown) + 2 * kinds - 1
+            num_rows = parted if parted <= room else min(len(self._shown), room)
             rows.styles.height, paper.styles.height = num_rows, max(height - num_rows, 0)
             rows.styles.width = paper.styles.width = "1fr"
         else:
@@ -114,7 +131,9 @@ class FindingsView(Container):
         rows = self.query_one("#findings", Rows)
         width = rows.content_size.width - 2
         labels = max((len(one.label) for one in self._shown.values()), default=0)
-        rows.fill([Row(key, _summary(one, labels, width)) for key, one in self._shown.items()])
+        drawn = [Row(key, _summary(one, labels, width)) for key, one in self._shown.items()]
+        parted = _with_headings(drawn, [one.finding.severity for one in self._shown.values()])
+        rows.fill(parted if len(parted) <= rows.content_size.height else drawn)
         self._show_details()
         self.refresh_bindings()
 
@@ -156,3 +175,16 @@ def _summary(labelled: Labelled, labels: int, width: int) -> Line:
         (f"  {padded(labelled.label, labels)}  ", "dim"),
     )
     return (*start, *line(clip(finding.message, max(width - labels - 8, 4))))
+
+
+def _with_headings(rows: Sequence[Row], severities: Sequence[Severity]) -> list[Row]:
+    """The rows with a heading over those of one severity, and air between them."""
+    drawn: list[Row] = []
+    for i, (row, severity) in enumerate(zip(rows, severities, strict=True)):
+        if i == 0 or severity != severities[i - 1]:
+            if drawn:
+                drawn.append(Row("", BLANK, is_heading=True))
+            heading = _HEADINGS[severity](severities.count(severity))
+            drawn.append(Row("", line((heading, "title")), is_heading=True))
+        drawn.append(row)
+    return drawn

@@ -46,11 +46,9 @@ class NextBar(Sheet, can_focus=True):
         event.stop()
         self.action_press()
 
-    def on_focus(self) -> None:
-        self._draw()
-        self.refresh()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        # Not on_focus: textual calls that one before has_focus is set.
+        super().watch_has_focus(has_focus)
         self._draw()
         self.refresh()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 
 from tui.draw.line import Line, fit, line
 from tui.widgets.sheet import Sheet
@@ -36,7 +37,10 @@ class Paper(Sheet, can_focus=True):
     def put(self, lines: Sequence[Line]) -> None:
         """Show other lines from their beginning; the same ones stay where they are."""
         if tuple(lines) != self._whole:
+            grew = len(lines) != len(self._whole)
             self._whole, self._at = tuple(lines), 0
+            if grew and self.styles.is_auto_height:
+                self.refresh(layout=True)
         self._show_part()
 
     def action_scroll_by(self, by: int) -> None:
@@ -55,11 +59,12 @@ class Paper(Sheet, can_focus=True):
     def on_resize(self) -> None:
         self._show_part()
 
-    def on_focus(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self._show_part()
 
-    def on_blur(self) -> None:
-        self._show_part()
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._whole)
 
     def _show_part(self) -> None:
         height, width = self.content_size.height, self.content_size.width

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -67,7 +67,7 @@ class PathInput(Input):
                 found = ()
         if value != self.value:
             return
-        common = os.path.commonprefix(found)
+        common = _common_start(found)
         if len(common) > len(value):
             self.value = common
             self.cursor_position = len(common)
@@ -79,6 +79,15 @@ class PathInput(Input):
     def _choices(self, value: str) -> tuple[str, ...]:
         names = tuple(name for name in self.names if name.startswith(value) and name != value)
         return (*names, *self._complete(value))
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    """What all of them begin with, in the middle of a name too."""
+    if not texts:
+        return ""
+    first, last = min(texts), max(texts)
+    same = (a == b for a, b in zip(first, last, strict=False))
+    return "".join(character for character, _ in zip(first, takewhile(bool, same), strict=False))
 
 
 class _Suggester(Suggester):
