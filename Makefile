@@ -27,6 +27,7 @@ bench: python
 	@$(BOOTSTRAP) --extra train,dev
 	@$(VENV)/python tests/benchmarks/bench_estimate_rows.py $(ROWS)
 	@OMP_NUM_THREADS=1 $(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py 2>/dev/null
+	@$(VENV)/python -m tests.benchmarks.bench_screens
 
 # The same on a GPU, with a model and rows that keep one busy.
 gpu-bench: python

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import signal
 import struct
@@ -22,6 +23,7 @@ from tests.process import ROOT
 
 # Longer than the wait by which Textual tells Escape from the beginning of another key (0.1 s).
 _AFTER_ESCAPE_S = 0.2
+_FRAME = re.compile(rb"\x1b\[\?2026h(.*?)\x1b\[\?2026l", re.DOTALL)
 # What the shell that runs the tests may have set, and what would change the drawing.
 _UNWANTED = (
     *("COLORTERM", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "STY", "TERM_PROGRAM"),
@@ -133,6 +135,11 @@ class Terminal:
             return len(self._raw)
 
     @property
+    def frames(self) -> list[int]:
+        """Bytes of each synchronized frame so far: many for one change are too many."""
+        return [len(frame) for frame in _FRAME.findall(self.raw)]
+
+    @property
     def cpu_s(self) -> float:
         """Processor seconds the living program has spent, user and system."""
         fields = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
@@ -175,7 +182,8 @@ class Terminal:
                 if self._ended or left <= 0:
                     break
                 self._changed.wait(left)
-        raise AssertionError(self._complaint(f"{wanted!r} was not shown within {timeout_s} s"))
+        what = "what was waited for" if callable(wanted) else repr(wanted)
+        raise AssertionError(self._complaint(f"{what} was not shown within {timeout_s} s"))
 
     def wait_quiet(self, quiet_s: float = 0.3, timeout_s: float = 10) -> None:
         """Wait until nothing has been written for `quiet_s`; AssertionError when it never is."""

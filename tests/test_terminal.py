@@ -65,6 +65,7 @@ def test_a_textual_app_is_drawn_and_its_questions_are_answered(tmp_path: Path) -
         terminal.wait_for("pressed down")
         # Textual brackets its frames only for a terminal that said it knows how.
         assert b"\x1b[?2026h" in terminal.raw
+        assert 200 < max(terminal.frames) < 10_000
         assert {1003, 1049} < terminal.modes
         assert 25 not in terminal.modes
         assert terminal.bytes_received == len(terminal.raw) > 500

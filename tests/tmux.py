@@ -127,9 +127,11 @@ class Tmux:
         while not holds(text := self.text):
             if time.monotonic() > deadline:
                 state = "it runs" if self.is_alive else "it ended"
-                what = f"{wanted!r} was not shown within {timeout_s} s; {state}"
+                what = "what was waited for" if callable(wanted) else repr(wanted)
                 frame = "\n".join(f"|{line}" for line in text.split("\n"))
-                raise AssertionError(f"{what}; on the screen:\n{frame}")
+                raise AssertionError(
+                    f"{what} was not shown within {timeout_s} s; {state}; on the screen:\n{frame}"
+                )
             time.sleep(_EVERY_S)
         return text
 
