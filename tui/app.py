@@ -192,6 +192,16 @@ class TailfinApp(App[list[str]]):
         elif not is_small and isinstance(self.screen, SmallScreen):
             self.pop_screen()
 
+    def _fatal_error(self) -> None:
+        """In place of textual's traceback with local variables: a sentence, the rest in a file."""
+        from rich.text import Text
+
+        from tui.mishap import record
+
+        error = self._exception or RuntimeError("unknown")
+        self._exit_renderables.append(Text(record(error)))
+        self._close_messages_no_wait()
+
     def _show(self, screen: TailfinScreen) -> None:
         """Replace the screen that is shown; modal ones above it go with it."""
         while len(self.screen_stack) > 1:
