@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from tui.start import Start
+
 if TYPE_CHECKING:
     from engine.data.inspect import Inspection, Inspector
     from engine.doctor.checks import Group
@@ -49,6 +51,7 @@ class Draft:
     held_out: Inspection | None = None
     counting: Inspector | None = None
     skip_bad_rows: bool = False
+    start: Start = field(default_factory=Start, compare=False)
 
     def value(self, path: str) -> object:
         """What the person or the spec file says about a setting; None where neither does."""

@@ -43,6 +43,16 @@ def summary(found: Inspection, data: DataSpec, held_out: Inspection | None) -> l
     return facts
 
 
+def num_held_out(found: Inspection, data: DataSpec, held_out: Inspection | None) -> int:
+    """Rows the loss is measured on and nothing is trained on; about, where they are split off."""
+    if data.eval_path:
+        return held_out.num_rows if held_out else 0
+    if not data.eval_fraction or found.num_rows < 2:
+        return 0
+    rows = round(found.num_rows * data.eval_fraction)
+    return max(1, min(rows, data.eval_max_rows) if data.eval_max_rows else rows)
+
+
 def token_facts(tokens: TokenReport) -> list[Fact]:
     """Label and sentence of what the tokenizer said."""
     lengths = tokens.lengths
@@ -127,6 +137,5 @@ def _held_out(found: Inspection, data: DataSpec, held_out: Inspection | None) ->
         return f"{counted(held_out.num_rows, 'row')} of the file above"
     if not data.eval_fraction:
         return "none: nothing will tell memorising from learning"
-    rows = round(found.num_rows * data.eval_fraction)
-    rows = min(rows, data.eval_max_rows) if data.eval_max_rows else rows
-    return f"about {counted(max(rows, 1), 'row')} split off ({data.eval_fraction:.0%})"
+    rows = num_held_out(found, data, held_out)
+    return f"about {counted(rows, 'row')} split off ({data.eval_fraction:.0%})"

@@ -1,0 +1,158 @@
+"""A run that is about to start, in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.data.text import counted
+from engine.fields import written
+from engine.findings import Finding, worst_first
+from engine.settings import Resolved
+from engine.spec import Spec
+from tui.draft import Draft
+from tui.draw.words import about, size
+from tui.panes.data_lines import Fact, num_held_out
+from tui.widgets.memory_bar import verdict
+from tui.widgets.settings import value_of
+
+if TYPE_CHECKING:
+    from engine.memory.budget import Budget
+    from engine.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What was found out for the review: free bytes, and the pace of an earlier run like it."""
+
+    runs_free: int
+    cache_free: int
+    pace: Pace | None
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much is trained: rows, rows per step, steps."""
+
+    num_train: int
+    num_held_out: int
+    batch: int
+    num_steps: int
+
+
+def amount(draft: Draft, spec: Spec) -> Amount:
+    """Rows and steps, by the rule of the trainer: steps per epoch are rounded up."""
+    train, found = spec.train, draft.inspection
+    num_rows = found.num_rows if found else 0
+    held = num_held_out(found, spec.data, draft.held_out) if found else 0
+    num_train = num_rows if spec.data.eval_path else num_rows - held
+    passes = -(-num_train // train.micro_batch)
+    per_epoch = max(1, -(-passes // train.accumulation))
+    steps = train.max_steps or math.ceil(train.epochs * per_epoch)
+    return Amount(num_train, held, train.micro_batch * train.accumulation, steps)
+
+
+def facts(
+    draft: Draft, spec: Spec, root: Path, budget: Budget | None, outlook: Outlook | None
+) -> list[Fact]:
+    """Label and sentence of what will be trained, on what, how long and where."""
+    much = amount(draft, spec)
+    held = f", {counted(much.num_held_out, 'row')} held out" if much.num_held_out else ""
+    told = [
+        ("trains", _method(spec)),
+        ("model", _model(spec, budget)),
+        ("data", f"{counted(much.num_train, 'row')} of {spec.data.path}{held}"),
+        ("steps", _steps(spec, much)),
+    ]
+    if budget is not None:
+        told.append(("memory", verdict(budget)))
+    if outlook is not None:
+        told.append(("time", _time(outlook.pace)))
+        if budget is not None:
+            told.append(("disk", _disk(budget, outlook)))
+    told.append(("run folder", f"{root}/DATE-TIME-{spec.name}"))
+    return told
+
+
+def chosen(resolved: Resolved) -> list[Fact]:
+    """Every setting that is not a default, and who said so."""
+    told = []
+    for path, source in resolved.sources.items():
+        if source != "default" and path not in ("model.path", "data.path"):
+            name = Path(source).name if "/" in source else source
+            told.append((path, f"{written(value_of(resolved.spec, path)) or 'none'}  ({name})"))
+    return told
+
+
+def warnings(draft: Draft, budget: Budget | None) -> list[Finding]:
+    """All that was found on the way and is not fine, the box's failures first."""
+    box = [f for group in draft.groups for f in group.findings]
+    data = [f for file in (draft.inspection, draft.held_out) if file for f in file.findings]
+    if draft.skip_bad_rows:  # said of rows that are left out: the person knows
+        data = [f for f in data if f.severity != "fail"]
+    memory = list(budget.findings) if budget else []
+    found = [*box, *data, *memory]
+    return [f for f in worst_first(found) if f.severity in ("fail", "warn")]
+
+
+def _method(spec: Spec) -> str:
+    train = spec.train
+    adapter = f"a LoRA adapter, rank {train.rank}, alpha {train.alpha:g}"
+    match train.method:
+        case "lora":
+            return f"{adapter}, on {train.targets}"
+        case "qlora":
+            return f"{adapter}, on {train.targets}, over {train.quantize_bits}-bit weights (qlora)"
+        case "freeze":
+            return f"the last {counted(train.trainable_layers, 'layer')}, all else frozen"
+    return "all weights (full)"
+
+
+def _model(spec: Spec, budget: Budget | None) -> str:
+    if budget is None:
+        return spec.model.path
+    of = f"{_millions(budget.num_trained)} of {_millions(budget.num_params)} parameters trained"
+    return f"{spec.model.path}, {of}"
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e9:.2f} B" if number >= 1e9 else f"{number / 1e6:.2f} M"
+
+
+def _steps(spec: Spec, much: Amount) -> str:
+    train = spec.train
+    passes = counted(train.accumulation, "pass") + ("es" if train.accumulation > 1 else "")
+    each = f"{counted(train.micro_batch, 'row')} x {passes.replace('passs', 'pass')}"
+    how_long = "as many as you set" if train.max_steps else f"{train.epochs:g} epochs"
+    rate = f"learning rate {written(train.learning_rate)}, {train.schedule}"
+    return f"about {much.num_steps:,} of {counted(much.batch, 'row')} ({each}), {how_long}; {rate}"
+
+
+def _time(pace: Pace | None) -> str:
+    if pace is None:
+        return "not known before the first steps; measured from then on"
+    return f"{about(pace.seconds)}, {pace.basis}"
+
+
+def _disk(budget: Budget, outlook: Outlook) -> str:
+    storage = budget.storage
+    runs = storage.checkpoints + storage.adapter + storage.merged
+    said = f"{size(runs)} for checkpoints and exports, {size(outlook.runs_free)} free"
+    if storage.download:
+        said += f"; {size(storage.download)} to download, {size(outlook.cache_free)} free"
+    return said
+
+
+def too_little_disk(budget: Budget | None, outlook: Outlook | None) -> Sequence[Finding]:
+    """A warning where the checkpoints or the download have no room."""
+    if budget is None or outlook is None:
+        return []
+    need = budget.storage.checkpoints + budget.storage.adapter
+    if need <= outlook.runs_free:
+        return []
+    said = f"Checkpoints need {size(need)}, but the runs folder has {size(outlook.runs_free)} free."
+    fix = "Free space, keep fewer checkpoints, or start with: tailfin --runs DIR"
+    return [Finding("review.disk", "warn", said, fix, "save.keep")]
