@@ -42,7 +42,6 @@ class WizardScreen(TailfinScreen):
 
     def body(self) -> Iterable[Widget]:
         yield Vertical(id="pane")
-        yield NextBar()
 
     def heading(self) -> tuple[Line, Line]:
         steps: list[tuple[str, str]] = []
@@ -76,6 +75,8 @@ class WizardScreen(TailfinScreen):
         holder = self.query_one("#pane", Vertical)
         await holder.remove_children()
         await holder.mount(made)
+        # Inside the pane, so that the pane's keys work from the bar too.
+        await made.mount(NextBar())
         self.show_heading()
         self._show_next()
         self._focus()
@@ -84,11 +85,13 @@ class WizardScreen(TailfinScreen):
         if message.pane is not self.pane:
             return  # a pane that was left while it still asked something
         self.draft = message.draft
-        had_stop = bool(self.query_one(NextBar).stop)
+        pane, bars = self.pane, self.query(NextBar)
+        if pane is None or not bars:
+            return
+        had_stop = bool(bars.first().stop)
         self._show_next()
-        pane = self.pane
-        if had_stop and pane is not None and not pane.stop and self.focused is pane.first():
-            self.query_one(NextBar).focus()
+        if had_stop and not pane.stop and self.focused is pane.first():
+            bars.first().focus()
 
     async def on_pane_onward(self, message: Pane.Onward) -> None:
         if message.pane is self.pane:
