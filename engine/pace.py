@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import tomllib
 from collections.abc import Sequence
@@ -17,12 +18,10 @@ from engine.spec import Spec
 
 _MOST_RUNS = 20
 _TAIL_BYTES = 64 * 1024
-# How a line of the log begins to say its kind; steps are too many to decode all of them.
-_STEP = b'"kind":"step"'
-_STARTED = b'"kind":"started"'
 _PAUSES = (Evaluated, Checkpointed)
-_TELLING = [f'"kind":"{kind.kind}"'.encode() for kind in (Started, Plan, Finished, *_PAUSES)]
-_HEAD_BYTES = 120
+_TELLING = "|".join(kind.kind for kind in (Started, Plan, Step, Finished, *_PAUSES))
+# The lines that tell of a run's course, found without decoding its many steps.
+_LINE = re.compile(rf'^\{{.{{0,80}}?"kind":"({_TELLING})".*$'.encode(), re.MULTILINE)
 # A forward pass alone is a third of a training step's arithmetic (backward costs twice as much).
 _FORWARD_SHARE = 1 / 3
 
@@ -155,19 +154,19 @@ def _has_finished(run: RunFolder) -> bool:
 def _read_course(run: RunFolder) -> _Course | None:
     """How the last attempt went; None where its log does not tell."""
     try:
-        lines = run.events.read_bytes().split(b"\n")
+        log = run.events.read_bytes()
     except OSError:
         return None
-    # Only what tells of the course is decoded: the first and the last of many steps suffice.
-    heads = [line[:_HEAD_BYTES] for line in lines]
-    begin = max((i for i, head in enumerate(heads) if _STARTED in head), default=0)
-    stepped = [i for i in range(begin, len(lines)) if _STEP in heads[i]]
-    if len(stepped) < 2:
-        return None
-    wanted = {stepped[0], stepped[-1]}
-    wanted |= {i for i in range(begin, len(lines)) if any(kind in heads[i] for kind in _TELLING)}
-    events = [event for i in sorted(wanted) if (event := decode(lines[i])) is not None]
-    return _course(events)
+    attempt: list[tuple[str, bytes]] = []
+    for line in _LINE.finditer(log):
+        kind = line[1].decode()
+        if kind == Started.kind:
+            attempt.clear()
+        attempt.append((kind, line[0]))
+    stepped = [i for i, (kind, _) in enumerate(attempt) if kind == Step.kind]
+    inner = set(stepped[1:-1])
+    events = [decode(line) for i, (_, line) in enumerate(attempt) if i not in inner]
+    return _course([event for event in events if event is not None])
 
 
 def _course(events: Sequence[Event]) -> _Course | None:
