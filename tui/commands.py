@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from textual.binding import Binding
-
-from tui.widgets.keyline import NAMES
+from tui.widgets.keyline import key_name
 
 if TYPE_CHECKING:
     from tui.app import TailfinApp
@@ -85,8 +83,3 @@ def commands(app: TailfinApp) -> list[Command]:
         Command("dark or light", "change the theme", app.action_theme),
         Command("ASCII or blocks", "how charts and bars are drawn", app.action_ascii),
     ]
-
-
-def key_name(binding: Binding) -> str:
-    """A key as people write it: Esc, Enter, ^K."""
-    return binding.key_display or NAMES.get(binding.key, binding.key.replace("ctrl+", "^"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual import events
+from textual.binding import Binding
 from textual.screen import Screen
 
 from tui.draw.line import Line, line, width_of
@@ -66,7 +67,7 @@ class KeyLine(Sheet):
             if not binding.show or not active.enabled or binding.action in seen:
                 continue
             seen.add(binding.action)
-            key = binding.key_display or NAMES.get(binding.key, binding.key.replace("ctrl+", "^"))
+            key = key_name(binding)
             item = line((key, "key"), f" {binding.description}")
             begin = width_of(drawn) + (2 if drawn else 0)
             if begin + width_of(item) > self.content_size.width:
@@ -74,3 +75,11 @@ class KeyLine(Sheet):
             drawn = (*drawn, ("  ", ""), *item) if drawn else item
             self._spans.append((begin, width_of(drawn), binding.key))
         self.show([drawn])
+
+
+def key_name(binding: Binding) -> str:
+    """A key as people write it: Esc, Enter, ^K."""
+    if binding.key[:1] == "f" and binding.key[1:].isdigit():
+        # Of `q,f10`, shown as q, only F10 is left while somebody types.
+        return binding.key.upper()
+    return binding.key_display or NAMES.get(binding.key, binding.key.replace("ctrl+", "^"))
