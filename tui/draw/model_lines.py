@@ -68,7 +68,7 @@ def _download(found: Found) -> str:
         return "nothing, all of it is in the cache"
     here = f" of {size(place.total_bytes)}" if place.cached_bytes else ""
     return (
-        f"{size(place.missing_bytes)}{here}, before the first step; "
+        f"{size(place.missing_bytes)}{here} when the run starts; "
         f"{size(found.free_bytes)} are free at {found.cache}"
     )
 

@@ -31,8 +31,12 @@ from tui.widgets.sheet import Sheet
 
 # How long nobody types before the model is looked up.
 _PAUSE_S = 0.6
+# From then on a person wonders how long this may go on.
+_LONG_S = 5
 _LOOKUP, _STUDY, _RECENT = "model", "study", "recent"
 _BROWSE = "browse"
+# Rows of this pane that are neither facts nor list: the field, the heading and the air.
+_AROUND = 5
 _SECRET = TailfinError(
     "What stood here looked like a hub token. It was taken out, sent nowhere and kept nowhere.",
     "Run `hf auth login` in a shell, or set HF_TOKEN, then name a model here.",
@@ -117,8 +121,11 @@ class ModelPane(Pane):
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()
         if holds_token(message.value):
-            self.query_one(PathInput).value = ""
+            with self.prevent(Input.Changed):
+                self.query_one(PathInput).value = ""
+            self._void()
             self._trouble = _SECRET
+            self.change(self._with_path(""))
             self._draw()
             return
         if self._typed == self.draft.text("model.path"):
@@ -249,6 +256,9 @@ class ModelPane(Pane):
         if not self.size.width:
             return
         paper = self.query_one(Paper)
+        # The list keeps five rows; what is said above it is cut last.
+        num_rows = min(len(self._recent or ()) + 1, 5)
+        paper.styles.max_height = max(self.size.height - _AROUND - num_rows, 3)
         paper.put(self._facts(max(paper.content_size.width, 20)))
         self._draw_choices()
         self._draw_recent()
@@ -272,6 +282,8 @@ class ModelPane(Pane):
     def _asking(self) -> str:
         elapsed_s = int(time.monotonic() - (self._asked_at or 0.0))
         seconds = f" {elapsed_s} s" if elapsed_s else ""
+        if elapsed_s >= _LONG_S:
+            seconds += "; it is given up after about 30 s"
         if self._typed.startswith((".", "/", "~")):
             return f"Looking into the folder ...{seconds}"
         from engine.doctor.hub import DEFAULT_ENDPOINT

@@ -36,12 +36,15 @@ class Paper(Sheet, can_focus=True):
 
     def put(self, lines: Sequence[Line]) -> None:
         """Show other lines from their beginning; the same ones stay where they are."""
-        if tuple(lines) != self._whole:
-            grew = len(lines) != len(self._whole)
-            self._whole, self._at = tuple(lines), 0
-            if grew and self.styles.is_auto_height:
-                self.refresh(layout=True)
-        self._show_part()
+        before, self._whole = self._whole, tuple(lines)
+        if self._whole != before:
+            self._at = 0
+        if len(before) != len(self._whole) and self.styles.is_auto_height:
+            # What fits is known after the layout; until then the beginning is drawn.
+            self.show(self._whole)
+            self.call_after_refresh(self._show_part)
+        else:
+            self._show_part()
 
     def action_scroll_by(self, by: int) -> None:
         self._at += by

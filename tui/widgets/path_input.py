@@ -28,7 +28,10 @@ def _paths(text: str) -> tuple[str, ...]:
 class PathInput(Input):
     """An Input without a frame. `names` are completed beside the paths of this disk."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "go on", key_display="Enter"),
+        Binding("tab", "complete", "complete", key_display="Tab"),
+    ]
 
     @dataclass
     class Choices(Message):
