@@ -45,7 +45,15 @@ ROLES = (
 def line(*parts: str | Run) -> Line:
     """A line of plain words and (text, role) runs, everything unprintable made visible."""
     runs = ((part, "") if isinstance(part, str) else part for part in parts)
-    return tuple((inert(text), role) for text, role in runs if text)
+    return tuple((drawable(text), role) for text, role in runs if text)
+
+
+def drawable(text: str) -> str:
+    """The text with everything unprintable visible, and without variation selectors.
+
+    Those make a character one or two cells wide depending on the terminal (a heart with U+FE0F).
+    """
+    return inert(text).replace("\ufe0e", "").replace("\ufe0f", "")
 
 
 def width_of(drawn: Line) -> int:
@@ -57,7 +65,9 @@ def clip(text: str, width: int) -> str:
     """The text in at most `width` cells, its end cut with two dots."""
     if cell_len(text) <= width:
         return text
-    return set_cell_size(text, width - 2).rstrip() + ".." if width > 2 else text[: max(width, 0)]
+    if width <= 2:
+        return set_cell_size(text, max(width, 0))
+    return set_cell_size(text, width - 2).rstrip() + ".."
 
 
 def clip_start(text: str, width: int) -> str:
@@ -103,11 +113,11 @@ def wrapped(text: str, width: int, role: str = "", indent: str = "") -> list[Lin
     Line breaks in the text are kept; later lines of a paragraph begin with `indent`.
     """
     if width < 4:
-        return [((clip(inert(text), width), role),)] if text else []
+        return [((clip(drawable(text), width), role),)] if text else []
     lines: list[Line] = []
     for paragraph in text.splitlines() or [""]:
         current = ""
-        for word in inert(paragraph).split(" "):
+        for word in drawable(paragraph).split(" "):
             joined = f"{current} {word}" if current.strip() else f"{current}{word}"
             if cell_len(joined) <= width:
                 current = joined
@@ -128,6 +138,6 @@ def columns(cells: Sequence[Run], widths: Sequence[int], gap: int = 1) -> Line:
     """A row of a table: each cell cut or filled to its width."""
     runs: list[Run] = []
     for (text, role), width in zip(cells, widths, strict=True):
-        runs.append((padded(inert(text), width), role))
+        runs.append((padded(drawable(text), width), role))
         runs.append((" " * gap, ""))
     return tuple(runs[:-1])

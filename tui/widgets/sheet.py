@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
@@ -90,23 +91,41 @@ def _changed(old: Line, new: Line) -> tuple[int, int] | None:
     if old == new:
         return None
     before, after = _cells(old), _cells(new)
-    differ = [i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b]
-    if len(before) != len(after):
+    if len(before) != len(after):  # a sequence whose width is not the sum of its characters'
         return 0, max(len(before), len(after))
-    return (differ[0], differ[-1] + 1) if differ else None
+    differ = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    if not differ:
+        return None
+    begin, end = differ[0], differ[-1] + 1
+    while begin > 0 and not (_begins(before, begin) and _begins(after, begin)):
+        begin -= 1
+    while end < len(before) and not (_begins(before, end) and _begins(after, end)):
+        end += 1
+    return begin, end
+
+
+def _begins(cells: list[tuple[str, str]], index: int) -> bool:
+    """Whether a line can be cut before this cell: half of a wide character is drawn as a blank,
+    and a combining mark goes to the part behind the cut."""
+    marked = index > 0 and len(cells[index - 1][0]) > 1
+    return cells[index][0] != "" and not marked
 
 
 def _cells(drawn: Line) -> list[tuple[str, str]]:
     """Each cell's character and role; the second cell of a wide character is empty text."""
-    from rich.cells import cell_len
-
     cells: list[tuple[str, str]] = []
+    first = 0  # index of the cell that began the last character
+    orphans = ""  # combining marks before any cell
     for text, role in drawn:
         for character in text:
             size = cell_len(character)
-            if size == 0 and cells:  # a combining mark belongs to the cell before it
-                cells[-1] = (cells[-1][0] + character, cells[-1][1])
-                continue
-            cells.append((character, role))
-            cells += [("", role)] * (size - 1)
+            if size == 0 and cells:
+                cells[first] = (cells[first][0] + character, cells[first][1])
+            elif size == 0:
+                orphans += character
+            else:
+                first = len(cells)
+                cells.append((orphans + character, role))
+                cells += [("", role)] * (size - 1)
+                orphans = ""
     return cells
