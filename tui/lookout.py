@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.runs.state import Observed
+from engine.doctor.gauges import Reading
+from engine.runs.state import LIVE, Observed
+from tui.draw.device_lines import device_alerts
 from tui.draw.history import Curves, History, Metric, Trend
+from tui.draw.run_alerts import Alert, run_alerts
 from tui.feed import Feed
 
 
@@ -18,6 +21,23 @@ class Seen:
     log: tuple[str, ...]
     trend: Trend
     curves: Curves
+
+    @property
+    def is_live(self) -> bool:
+        return self.observed.state in LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is drawn: the run, the box it runs on, and how a person wants to see it."""
+
+    seen: Seen
+    alerts: tuple[Alert, ...] = ()
+    reading: Reading | None = None
+    has_gauges: bool = False
+    is_stopping: bool = False
+    log_y: bool = False
+    ascii_only: bool = False
 
 
 class Lookout:
@@ -38,3 +58,9 @@ class Lookout:
             self._history.trend(),
             self._history.curves(metric),
         )
+
+
+def alerts_of(seen: Seen, reading: Reading | None) -> list[Alert]:
+    """Everything about a run and its box that asks for attention, the gravest first."""
+    found = [*device_alerts(reading), *run_alerts(seen.observed, seen.trend, seen.now)]
+    return sorted(found, key=lambda alert: alert.severity != "fail")

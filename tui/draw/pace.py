@@ -35,7 +35,7 @@ def pace(status: Status) -> Pace:
     times = [
         (after.elapsed_s - before.elapsed_s) / (after.step - before.step)
         for before, after in pairwise(own)
-        if after.step > before.step and after.elapsed_s >= before.elapsed_s
+        if after.step > before.step and after.elapsed_s > before.elapsed_s
     ]
     if not times:
         return Pace()

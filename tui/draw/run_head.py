@@ -7,9 +7,10 @@ import math
 from engine.runs.events import Progress
 from engine.runs.state import LIVE, Observed, State
 from tui.draw.bars import share_bar
-from tui.draw.line import Line, clip, fit, line, width_of
+from tui.draw.fact import joined
+from tui.draw.line import Line, clip, line, width_of
 from tui.draw.pace import evaluating, pace, rounded
-from tui.draw.words import clock, size
+from tui.draw.words import ago, clock, size
 
 # state -> word and role
 WORDS: dict[State, tuple[str, str]] = {
@@ -21,11 +22,13 @@ WORDS: dict[State, tuple[str, str]] = {
     "crashed": ("CRASHED", "fail"),
     "elsewhere": ("ON ANOTHER HOST", "warn"),
 }
+# What a training goes through; a download only where the model is not there yet.
+STAGES = ("import", "download", "load", "tokenise", "train")
 _BAR_WIDTH = 24
 
 
 def status_line(observed: Observed, now: float, width: int, *, is_stopping: bool = False) -> Line:
-    """State, step, share, epoch, time left and time spent; what does not fit is left out."""
+    """State, step, share, time left, time spent, epoch; what does not fit is left out."""
     status = observed.status
     is_live = observed.state in LIVE
     word = ("STOPPING", "warn") if is_stopping and is_live else WORDS[observed.state]
@@ -33,36 +36,40 @@ def status_line(observed: Observed, now: float, width: int, *, is_stopping: bool
     plan = status.plan
     if plan is not None:
         share = status.step / plan.max_steps if plan.max_steps else 0.0
-        parts.append(
-            line("step ", (f"{status.step:,}", "value"), f" of {plan.max_steps:,}  {share:.0%}")
-        )
-    if is_live and plan is not None:
-        left_s = pace(status).left_s
-        if math.isfinite(left_s):
-            parts.append(line("left ", (clock(rounded(left_s)), "value")))
+        parts.append(line("step ", (f"{status.step:,}", "value"), f"/{plan.max_steps:,}"))
+        parts.append(line(f"{_floored(share)}"))
+    left_s = pace(status).left_s if is_live else math.nan
+    if math.isfinite(left_s):
+        parts.append(line("left ", (clock(rounded(left_s)), "value")))
     if status.started is not None:
         end = now if is_live else status.last_time
         parts.append(line("elapsed ", (clock(max(end - status.started_time, 0.0)), "value")))
-    if plan is not None and len(status.steps):
-        parts.append(line(f"epoch {status.steps[-1].epoch:.2f} of {plan.epochs:g}"))
+    if plan is not None and status.steps:
+        parts.append(line(f"epoch {status.steps[-1].epoch:.2f}/{plan.epochs:g}"))
     if status.attempt > 1 and status.started is not None:
-        parts.append(line(f"attempt {status.attempt}, from step {status.started.from_step:,}"))
+        parts.append(line(f"attempt {status.attempt} from step {status.started.from_step:,}"))
     return joined(parts, width)
 
 
 def stage_line(observed: Observed, now: float, width: int, *, ascii_only: bool) -> Line:
     """What it does now and how far that is; once it has ended, the sentence that explains it."""
     status = observed.status
+    if observed.state == "elsewhere" and status.started is not None:
+        heard = ago(status.last_time, now)
+        return line(clip(f"It ran on {status.started.host}; its last word came {heard}.", width))
     if observed.state not in LIVE:
         return line(clip(observed.message, width))
     progress = status.progress
-    training = status.stage == "train" and not evaluating(status)
-    if training and status.plan is not None:
-        done, total = status.step, status.plan.max_steps
-        return _progress_line("train", done / total if total else 0.0, [], width, ascii_only)
+    if status.stage == "train" and not evaluating(status) and status.plan is not None:
+        total = status.plan.max_steps
+        step_s = pace(status).step_s
+        said = [f"{seconds(step_s)} a step"] if math.isfinite(step_s) else []
+        share = status.step / total if total else 0.0
+        return _progress_line("train", share, said, width, ascii_only, is_long=True)
     if progress is not None and progress.total > 0:
         share = progress.done / progress.total
-        return _progress_line(progress.stage, share, _amounts(progress), width, ascii_only)
+        said = [_floored(share), *_amounts(progress)]
+        return _progress_line(progress.stage, share, said, width, ascii_only)
     if not status.stage:
         return line(("start", "strong"), "  waiting for the worker's first word")
     since_s = now - status.last_time
@@ -70,31 +77,44 @@ def stage_line(observed: Observed, now: float, width: int, *, ascii_only: bool) 
     return joined([line((status.stage, "strong")), line(status.stage_detail), line(for_s)], width)
 
 
-def joined(parts: list[Line], width: int, gap: int = 2) -> Line:
-    """The parts side by side, as many of the first ones as fit."""
-    drawn: Line = ()
-    for part in parts:
-        if not part:
-            continue
-        longer = (*drawn, (" " * gap, ""), *part) if drawn else part
-        if width_of(longer) > width:
-            return drawn or fit(part, width)
-        drawn = longer
+def stages_lines(observed: Observed) -> list[Line]:
+    """What is done and what is to come, for the time before the first step."""
+    status = observed.status
+    if observed.state not in LIVE:
+        return [line(("No step was made.", "dim"))]
+    names = [s for s in STAGES if s != "download" or status.stage == s]
+    at = names.index(status.stage) if status.stage in names else -1
+    drawn: list[Line] = []
+    for number, name in enumerate(names):
+        word, role = ("done", "ok") if number < at else ("to come", "dim")
+        if number == at:
+            word, role = "now", "info"
+        drawn.append(line((f"  {name:<10}", "strong" if number == at else "dim"), (word, role)))
     return drawn
 
 
+def seconds(value: float) -> str:
+    """A duration of one step: `80 ms`, `2.1 s`, `40 s`, `3 min`."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 10:
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min"
+
+
 def _progress_line(
-    name: str, share: float, amounts: list[str], width: int, ascii_only: bool
+    name: str, share: float, said: list[str], width: int, ascii_only: bool, *, is_long: bool = False
 ) -> Line:
-    words = joined([line(f"{min(share, 1.0):.0%}"), *(line(text) for text in amounts)], width - 16)
+    """Name, bar and words; the bar is as long as there is room where `is_long`."""
+    words = joined([line(text) for text in said], width - len(name) - 12)
     room = width - width_of(words) - len(name) - 4
-    long = max(room, 8) if not amounts else max(min(room, _BAR_WIDTH), 8)
-    return (
-        *line((name, "strong"), "  "),
-        (share_bar(share, long, ascii_only), "info"),
-        ("  ", ""),
-        *words,
-    )
+    drawn = share_bar(share, max(room if is_long else min(room, _BAR_WIDTH), 8), ascii_only)
+    return (*line((name, "strong"), "  "), (drawn, "info"), ("  ", ""), *words)
+
+
+def _floored(share: float) -> str:
+    """Never 100 % before the end."""
+    return f"{math.floor(min(max(share, 0.0), 1.0) * 100)}%"
 
 
 def _amounts(progress: Progress) -> list[str]:
@@ -103,5 +123,6 @@ def _amounts(progress: Progress) -> list[str]:
         parts += [f"{size(progress.rate)}/s"] if progress.rate > 0 else []
     else:
         parts = [f"{progress.done:,.0f} of {progress.total:,.0f} {progress.unit}"]
-        parts += [f"{progress.rate:,.3g}/s"] if progress.rate > 0 else []
+        rate = f"{progress.rate:,.0f}" if progress.rate >= 10 else f"{progress.rate:.2g}"
+        parts += [f"{rate}/s"] if progress.rate > 0 else []
     return parts + ([f"left {clock(rounded(progress.eta_s))}"] if progress.eta_s >= 1 else [])

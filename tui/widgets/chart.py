@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from tui.draw.history import Curves
+from tui.draw.line import Line
 from tui.draw.run_chart import chart_lines
 from tui.widgets.sheet import Sheet
 
@@ -44,3 +45,8 @@ class Chart(Sheet):
                 is_live=is_live,
             )
         )
+
+    def say(self, lines: Sequence[Line]) -> None:
+        """Words in the place of a chart."""
+        self._again, self._shown = None, ()
+        self.show(lines)
