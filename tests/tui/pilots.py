@@ -15,7 +15,11 @@ Act = Callable[[TailfinApp, Pilot[list[str]]], Awaitable[None]]
 
 
 def drive(
-    act: Act, *, size: tuple[int, int] = (80, 24), app: TailfinApp | None = None, runs: Path | None = None
+    act: Act,
+    *,
+    size: tuple[int, int] = (80, 24),
+    app: TailfinApp | None = None,
+    runs: Path | None = None,
 ) -> None:
     """Open the app (home over `runs` unless one is given), let `act` use it, close it."""
     made = app or TailfinApp(Opening(), Options(runs=str(runs) if runs else None))

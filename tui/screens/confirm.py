@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from tui.draw.line import Line, line, wrapped
+from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Modal[bool]):
     """Asks before something that cannot be taken back; `safe` is the first and focused choice."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

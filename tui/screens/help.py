@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from tui.draw.line import BLANK, Line, line, wrapped
+from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Modal[None]):
     """Shows paragraphs and keys over the screen they belong to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,16 +7,16 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui.commands import Command
 from tui.draw.line import line
+from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
 
-class PaletteScreen(ModalScreen[None]):
+class PaletteScreen(Modal[None]):
     """Type to narrow, arrows to choose, Enter to do it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,27 +10,20 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from engine.data.picker import Entry, Listing, list_folder, looks_like_model
 from tui.ask import Asking
 from tui.draw.line import Line, clip, clip_start, columns, line, wrapped
 from tui.draw.words import ago, size
+from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    listing: Listing
-    is_model: bool
-
 
 _HERE, _UP = "/here", "/up"  # no entry's name holds a slash
 
 
-class PickerScreen(Asking, ModalScreen[Path | None]):
+class PickerScreen(Asking, Modal[Path | None]):
     """Type to narrow, arrows to move, Enter to choose or go in; dismissed with a path or None.
 
     `folders` asks for a model's folder, else for a file of rows. What is typed with a / or ~ in
@@ -68,7 +61,7 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
-        self._go(self._folder)
+        self._go(self._folder, nearest=True)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
@@ -131,13 +124,14 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
         else:
             self._go(path)
 
-    def _go(self, folder: Path) -> None:
+    def _go(self, folder: Path, *, nearest: bool = False) -> None:
+        """Show a folder; `nearest` takes the closest one above where there is none of that name."""
         self._from = self._folder.name if folder == self._folder.parent else ""
         self._listing = None
         self._folder = folder
         self.query_one(Input).value = ""
         self._draw()
-        self.ask("list", lambda: _Seen(list_folder(folder), looks_like_model(folder)))
+        self.ask("list", lambda: _look(folder, nearest=nearest))
 
     def _open(self, key: str) -> None:
         if self._listing is None:
@@ -198,7 +192,7 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
     def _fixed_rows(self, listing: Listing) -> list[Row]:
         drawn = []
         if self._wants_folder:
-            what = "config.json and weights are here" if self._is_model else "not a model's folder"
+            what = "config.json and weights are here" if self._is_model else "no model's files"
             drawn.append(Row(_HERE, line(("Use this folder", "strong"), (f"  {what}", "dim"))))
         if listing.parent is not None:
             drawn.append(Row(_UP, line("..  ", ("up one folder", "dim"))))
@@ -213,7 +207,7 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
         room = max(width - sum(rest) - 3, 12)
         cells = [
             (clip(name, room), role),
-            (entry.looks, "dim"),
+            ("" if is_idle else entry.looks, "dim"),
             (f"{weight:>{rest[1]}}", "dim"),
             (ago(entry.modified_s, now), "dim"),
         ]
@@ -233,3 +227,16 @@ class PickerScreen(Asking, ModalScreen[Path | None]):
 
     def _note(self, lines: list[Line]) -> None:
         self.query_one("#picker-note", Sheet).show(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    listing: Listing
+    is_model: bool
+
+
+def _look(folder: Path, *, nearest: bool) -> _Seen:
+    folder = Path(os.path.abspath(folder))
+    while nearest and not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return _Seen(list_folder(folder), looks_like_model(folder))

@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from tui.draw.line import Line, clip_start, line, wrapped
+from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
 
-class ReadingScreen(ModalScreen[None]):
+class ReadingScreen(Modal[None]):
     """Lines of text, wrapped to the terminal; the end of a log is shown first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

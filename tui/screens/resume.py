@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from engine.errors import TailfinError
 from engine.runs.store import RunFolder
 from tui.ask import Asking
 from tui.draw.line import BLANK, Line, line, wrapped
+from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.app import TailfinApp
 
 
-class ResumeScreen(Asking, ModalScreen[None]):
+class ResumeScreen(Asking, Modal[None]):
     """Asks the engine for the plan, shows it, starts it on a yes and opens the monitor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.screen import ModalScreen
+from textual.binding import Binding, BindingType
 
 from tui.draw.line import Line, wrapped
+from tui.screens.modal import Modal
 from tui.widgets.sheet import Sheet
 
 LEAST = (60, 16)
 
 
-class SmallScreen(ModalScreen[None]):
+class SmallScreen(Modal[None]):
     """Stands until the terminal is large enough again; nothing behind it is lost."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "app.leave", "leave")]
 
     def compose(self) -> ComposeResult:
         yield Sheet(id="small")

@@ -79,6 +79,7 @@ class Rows(Sheet, can_focus=True):
         self._rows: tuple[Row, ...] = tuple(rows)
         self._empty = tuple(empty)
         self._top = 0
+        self.set_reactive(Rows.cursor, self._settled(0, 1))
         self._set_lines()
 
     @property
@@ -89,7 +90,7 @@ class Rows(Sheet, can_focus=True):
     def key(self) -> str:
         """What the row under the cursor stands for, empty where there is none."""
         row = self._row_at(self.cursor)
-        return row.key if row else ""
+        return row.key if row and not row.is_heading else ""
 
     def fill(self, rows: Sequence[Row], *, key: str | None = None) -> None:
         """Replace the rows; the cursor stays with the key it was on, or goes to the one given."""
