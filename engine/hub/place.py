@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import TailfinError
 from engine.hub.folder import inspect_folder
 from engine.hub.refusal import bad_name, no_space
 
@@ -45,8 +46,11 @@ def find_model(path: str, revision: str = "", *, need_space: bool = True) -> Mod
     apart. `need_space=False` leaves out the check of free disk, for questions without a download.
     """
     written = path.strip()
+    if "\0" in written:
+        raise bad_name(written)
     if _looks_local(written):
-        return _local(Path(os.path.abspath(Path(written).expanduser())))
+        # Unlike Path.expanduser, os.path's leaves the ~ of an unknown user as it is.
+        return _local(Path(os.path.abspath(os.path.expanduser(written))))
     if written.count("/") > 1 or not written:
         raise bad_name(written)
     from engine.hub.remote import find_on_hub
@@ -75,6 +79,14 @@ def _looks_local(path: str) -> bool:
 
 
 def _local(folder: Path) -> ModelPlace:
-    content = inspect_folder(folder)
+    try:
+        content = inspect_folder(folder)
+    except OSError as error:
+        raise TailfinError(
+            f"The model folder {folder} could not be read: {error.strerror}.",
+            "Check the path and the permissions of its folders.",
+            where=folder,
+            error_id="model.unreadable",
+        ) from error
     total = sum(size for _, size in content.files)
     return ModelPlace(str(folder), True, "", content.files, total, total, content.config)

@@ -247,10 +247,20 @@ def test_the_reason_behind_the_cache_is_told(hub: FakeHub) -> None:
     assert "no route to host" in said.message
 
 
-@pytest.mark.parametrize("path", ["a/b/c", "", "  ", "owner/na me", "x" * 5000, "owner/../etc"])
+@pytest.mark.parametrize(
+    "path", ["a/b/c", "", "  ", "owner/na me", "x" * 5000, "owner/../etc", "./a\0b", "a\0b"]
+)
 def test_what_cannot_be_a_name_is_refused_without_asking(hub: FakeHub, path: str) -> None:
     assert refused(path).error_id == "model.bad-name"
     assert hub.seen == []
+
+
+@pytest.mark.parametrize(
+    ("path", "error_id"),
+    [("~nobody-of-that-name/model", "model.missing"), ("/" + "a" * 300, "model.unreadable")],
+)
+def test_a_path_that_cannot_be_looked_at_is_a_message(path: str, error_id: str) -> None:
+    assert refused(path).error_id == error_id
 
 
 def test_the_environment_reaches_a_fresh_process(hub: FakeHub, tmp_path: Path) -> None:
