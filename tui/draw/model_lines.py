@@ -14,10 +14,10 @@ def model_lines(found: Found, width: int) -> list[Line]:
     """What was found out about a model that can be used."""
     place = found.place
     drawn = _fact("OK", _architecture(found), width, role="ok")
-    where = f"on this disk, {place.path}"
-    if not place.is_local:
-        where = f"on the hub, {place.path}, commit {place.revision[:12]}"
-    drawn += _fact("Where", where, width)
+    if place.is_local:
+        drawn += _fact("Folder", place.path, width)
+    else:
+        drawn += _fact("Hub", f"{place.path}, commit {place.revision[:12]}", width)
     stored = _stored(found)
     files = f"{len(place.files)} files"
     drawn += _fact("Size", f"{size(place.total_bytes)} in {files}{stored}", width)
@@ -88,11 +88,7 @@ def _cautions(found: Found, width: int) -> list[Line]:
         said.append(
             "It ships Python code of its own, which runs only with model.trust_remote_code on."
         )
-    drawn: list[Line] = []
-    for text in said:
-        first, *rest = wrapped(text, width - 6)
-        drawn += [(("WARN  ", "warn"), *first), *((("      ", ""), *more) for more in rest)]
-    return drawn
+    return [drawn for text in said for drawn in _fact("WARN", text, width, role="warn")]
 
 
 def _fact(label: str, text: str, width: int, role: str = "dim") -> list[Line]:

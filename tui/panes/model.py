@@ -166,10 +166,9 @@ class ModelPane(Pane):
         """Choose a folder by walking through them."""
         from tui.screens.picker import PickerScreen
 
-        typed = Path(self._typed).expanduser()
-        start = typed if self._typed and typed.is_dir() else Path.cwd()
+        start = Path(self._typed if self._typed.startswith((".", "/", "~")) else ".")
         self.app.push_screen(
-            PickerScreen("Choose a model's folder", start, folders=True), self._picked
+            PickerScreen("Choose a model's folder", start.expanduser(), folders=True), self._picked
         )
 
     def on_resize(self) -> None:
@@ -205,8 +204,7 @@ class ModelPane(Pane):
     def _take(self, path: str) -> None:
         """A model that was chosen rather than typed: looked up at once."""
         field = self.query_one(PathInput)
-        field.value = path
-        field.cursor_position = len(path)
+        field.put(path)
         field.focus()
         self._void()
         self._is_typing = False
@@ -256,8 +254,8 @@ class ModelPane(Pane):
         if not self.size.width:
             return
         paper = self.query_one(Paper)
-        # The list keeps five rows; what is said above it is cut last.
-        num_rows = min(len(self._recent or ()) + 1, 5)
+        # The list keeps a few rows; the facts get all the others they need.
+        num_rows = min(len(self._recent or ()) + 1, 5 if self.size.height > 16 else 3)
         paper.styles.max_height = max(self.size.height - _AROUND - num_rows, 3)
         paper.put(self._facts(max(paper.content_size.width, 20)))
         self._draw_choices()
@@ -270,6 +268,8 @@ class ModelPane(Pane):
             return wrapped(self._asking(), width)
         if self._found is not None:
             return model_lines(self._found, width)
+        if self.draft.place is not None:
+            return []  # its files are being read again
         if self._typed:
             return wrapped("Looked up when you pause or press Enter.", width, "dim")
         return wrapped(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
@@ -59,6 +61,19 @@ class PathInput(Input):
         )
         self.cursor_blink = False
 
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._show_end)
+
+    def put(self, value: str) -> None:
+        """Another value, its end in sight: that says most of a path."""
+        self.value = value
+        self.cursor_position = len(value)
+        self.call_after_refresh(self._show_end)
+
+    def _show_end(self) -> None:
+        end = Region(cell_len(self.value), 0, width=1, height=1)
+        self.scroll_to_region(end, force=True, animate=False)
+
     async def action_complete(self) -> None:
         """Add what all choices have in common; with nothing to add, show them or go on."""
         value = self.value
@@ -72,8 +87,7 @@ class PathInput(Input):
             return
         common = _common_start(found)
         if len(common) > len(value):
-            self.value = common
-            self.cursor_position = len(common)
+            self.put(common)
         elif len(found) > 1:
             self.post_message(self.Choices(self, found))
         else:
