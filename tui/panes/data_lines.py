@@ -6,23 +6,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.data.text import counted
-from engine.findings import Finding
+from engine.errors import TailfinError
+from engine.findings import Finding, Severity, any_fail
+from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
 
 if TYPE_CHECKING:
-    from engine.data.inspect import Inspection, SampleRow
+    from engine.data.inspect import Inspection, SampleRow, Unreadable
     from engine.data.token_report import TokenReport
     from engine.spec import DataSpec
 
 _CONTAINERS = {"json": "JSON", "jsonl": "JSON Lines", "csv": "CSV", "parquet": "Parquet"}
-_LAYOUTS = {
+LAYOUTS = {
     "messages": "chat messages",
     "sharegpt": "ShareGPT conversations",
     "alpaca": "Alpaca instructions",
     "prompt_completion": "prompts and completions",
     "columns": "columns you named",
 }
-_WORDS = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
+_WORDS: dict[Severity, str] = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
 _LABEL = 12
 # label and sentence
 Fact = tuple[str, str]
@@ -30,7 +32,23 @@ Fact = tuple[str, str]
 
 def recognised(found: Inspection) -> str:
     """`chat messages in JSON Lines`."""
-    return f"{_LAYOUTS[found.layout]} in {_CONTAINERS[found.container]}"
+    return f"{LAYOUTS[found.layout]} in {_CONTAINERS[found.container]}"
+
+
+def headline(found: Inspection, draft: Draft) -> Line:
+    """The worst that was found, as a word, and what the file was recognised as."""
+    held = draft.held_out.findings if draft.held_out else ()
+    severities = {finding.severity for finding in (*found.findings, *held)}
+    if draft.skip_bad_rows and (num_bad(found) or num_bad(draft.held_out)):
+        severities.discard("fail")
+    order: tuple[Severity, ...] = ("fail", "warn")
+    worst: Severity = next((one for one in order if one in severities), "ok")
+    return line((_WORDS[worst], worst), f"  {recognised(found)}")
+
+
+def num_bad(found: Inspection | None) -> int:
+    """Rows that cannot be used."""
+    return found.num_left_out if found and any_fail(found.findings) else 0
 
 
 def summary(found: Inspection, data: DataSpec, held_out: Inspection | None) -> list[Fact]:
@@ -114,6 +132,13 @@ def sample_lines(rows: Sequence[SampleRow], width: int) -> list[Line]:
             drawn.append(line((f"{'':<11}and {counted(row.num_more_turns, 'turn')} more", "dim")))
         drawn.append(BLANK)
     return drawn[:-1]
+
+
+def trouble_lines(trouble: Unreadable | TailfinError, width: int) -> list[Line]:
+    """Why a file was not read, and what to do about it."""
+    error = trouble if isinstance(trouble, TailfinError) else trouble.error
+    drawn = wrapped(error.message, width)
+    return [*drawn, BLANK, *wrapped(error.hint, width, "value")] if error.hint else drawn
 
 
 def _rows(found: Inspection) -> str:

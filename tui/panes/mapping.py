@@ -9,7 +9,10 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from engine.data.inspect import Unreadable
+from engine.data.layout import REQUIRED
 from engine.data.text import inert
+from engine.errors import TailfinError
 from tui.draw.line import Line, clip, line, padded
 from tui.widgets.rows import Row, Rows
 
@@ -23,6 +26,22 @@ PARTS = {
 NEEDED = ("prompt", "completion")
 _CONFIRM = "confirm"
 _COLUMN_CELLS = 20
+_SEVERAL = ("data.mixed", "data.two-readings")
+
+
+def is_mappable(trouble: Unreadable | TailfinError | None) -> bool:
+    """Whether a person can say which column is which and so make the file readable."""
+    if not isinstance(trouble, Unreadable) or len(trouble.file_columns) < len(NEEDED):
+        return False
+    return not other_layouts(trouble)
+
+
+def other_layouts(trouble: Unreadable | TailfinError | None) -> list[str]:
+    """Layouts by name that a file with several of them, or with two readings, could be read as."""
+    if not isinstance(trouble, Unreadable) or trouble.error.error_id not in _SEVERAL:
+        return []
+    fields = set(trouble.file_columns)
+    return [name for name, needed in REQUIRED.items() if fields.issuperset(needed)]
 
 
 class MappingRows(Rows):

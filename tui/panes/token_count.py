@@ -1,18 +1,33 @@
-"""Counts the tokens of the data with the model's tokenizer, in a child that outlives the pane."""
+"""Starts reports on a draft's data; a count of its tokens outlives the pane that began it."""
 
 from __future__ import annotations
 
+from engine.command_line import set_words
 from engine.data.inspect import Inspector
 from tui.draft import Draft
 
+# What changes the tokens besides the rows and the model.
+_SAID_TOO = ("model.revision", "model.chat_template", "model.trust_remote_code", "train.loss_on")
+
+
+def start_reading(reader: Inspector, path: str, draft: Draft) -> None:
+    """Start the report on a file's rows, read as the draft says; raises TailfinError."""
+    columns = draft.value("data.columns")
+    reader.start(
+        path,
+        layout=draft.text("data.format") or "auto",
+        columns=columns if isinstance(columns, dict) else None,
+        system=draft.text("data.system"),
+    )
+
 
 def count_tokens(draft: Draft) -> Inspector | None:
-    """A count of the tokens that was started, None where the model is not known yet."""
+    """A count of the data file's tokens, started; None where the model is not known yet."""
     model = draft.text("model.path")
     if not model:
         return None
-    columns = draft.value("data.columns")
-    length = draft.value("data.max_length")
+    columns, length = draft.value("data.columns"), draft.value("data.max_length")
+    said = {path: draft.value(path) for path in _SAID_TOO if draft.value(path) is not None}
     counting = Inspector()
     counting.start(
         draft.text("data.path"),
@@ -21,5 +36,6 @@ def count_tokens(draft: Draft) -> Inspector | None:
         system=draft.text("data.system"),
         model=model,
         max_length=length if isinstance(length, int) else 0,
+        sets=[word for word in set_words(said) if word != "--set"],
     )
     return counting
