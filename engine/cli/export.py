@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from engine.export.targets import parse_forms, refuse_impossible
     from engine.runs.jobs import start_job
     from engine.runs.store import find_run
+    from engine.take_home import copy_here
 
     forms = parse_forms(args.to)
     if args.dtype != "auto" and "merged" not in forms:
@@ -58,13 +59,18 @@ def run(args: argparse.Namespace) -> int:
     if code:
         return code
     reports = {form: read_report(out / form) for form in forms}
+    copies = [copy_here(out / form) for form in forms]
     if args.json:
         exports = {form: {"path": str(out / form)} | plain(r) for form, r in reports.items()}
-        print_json("export", ok=True, data={"job": str(job.path), "exports": exports})
+        data = {"job": str(job.path), "exports": exports, "copy": " && ".join(copies)}
+        print_json("export", ok=True, data=data)
         return 0
     for form, report in reports.items():
         print()
         print(_told(out / form, report))
+    print("\nTo copy it home, run there:")
+    for line in copies:
+        print(f"  {line}")
     return 0
 
 
