@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GpuFault:
-    """One way to lose a card: how it is called, what it means, and what to do before a resume."""
+    """One way to lose a card: how it is called, what it means, and what to do before a resume.
+
+    `is_maybe_program` says that a faulty program can bring it about too.
+    """
 
     words: tuple[str, ...]
     title: str
     meaning: str
     action: str
+    is_maybe_program: bool = False
 
 
 _ANOTHER_CARD = "Resume on another card; ask the box's owner to reset or replace this one."
@@ -103,6 +107,7 @@ _FAULTS = (
         "CUDA error 719: a kernel met an exception on the card. Reports name faulty cards, power, "
         "drivers and kernels; everything on the card is lost.",
         _LOOK_AT_XID,
+        is_maybe_program=True,
     ),
     GpuFault(
         ("an illegal memory access was encountered",),
@@ -110,6 +115,7 @@ _FAULTS = (
         "CUDA error 700: a kernel reached for memory that is not its own. Mostly a fault in a "
         "library's kernel, rarely the card; everything on the card is lost.",
         _LOOK_AT_XID,
+        is_maybe_program=True,
     ),
     GpuFault(
         ("the launch timed out and was terminated",),

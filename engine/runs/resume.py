@@ -127,6 +127,17 @@ def plan_resume(
     return {**relief, **asked}
 
 
+def fewer_rows(spec: Spec) -> dict[str, object]:
+    """The micro-batch cut to the largest part of at most half that divides the effective batch.
+
+    So the order of the data and the number of steps stay what they were. Empty at micro-batch 1.
+    """
+    train = spec.train
+    rows = train.micro_batch * train.accumulation
+    fewer = next((n for n in range(train.micro_batch // 2, 0, -1) if rows % n == 0), 0)
+    return {"train.micro_batch": fewer, "train.accumulation": rows // fewer} if fewer else {}
+
+
 def _refuse_fresh_elsewhere(run: RunFolder, observed: Observed, force: bool) -> None:
     age_s = time.time() - observed.status.last_time
     if observed.state == "elsewhere" and age_s < FRESH_S and not force:
@@ -167,9 +178,8 @@ def _refuse_unresumable(asked: Mapping[str, object]) -> None:
 def _memory_relief(observed: Observed, spec: Spec, run_id: str) -> dict[str, object]:
     """After a memory failure: fewer rows at once, the same rows per optimizer step.
 
-    The micro-batch goes to the largest part of at most half that divides the effective batch, so
-    that the data order and the number of steps stay what they were. At micro-batch 1 gradient
-    checkpointing is turned on instead. After one in evaluation only the evaluation batch shrinks.
+    At micro-batch 1 gradient checkpointing is turned on instead. After one in evaluation only the
+    evaluation batch shrinks.
     """
     failed = observed.status.failed
     if failed is None or failed.error != "oom":
@@ -182,9 +192,7 @@ def _memory_relief(observed: Observed, spec: Spec, run_id: str) -> dict[str, obj
         # Loading or saving needs the same however few rows a step takes: try again as it is.
         return {}
     if failed.phase in _STEP_PHASES and train.micro_batch > 1:
-        rows = train.micro_batch * train.accumulation
-        fewer = next(n for n in range(train.micro_batch // 2, 0, -1) if rows % n == 0)
-        return {"train.micro_batch": fewer, "train.accumulation": rows // fewer}
+        return fewer_rows(spec)
     if failed.phase in _STEP_PHASES and not train.gradient_checkpointing:
         return {"train.gradient_checkpointing": True}
     raise TailfinError(

@@ -88,6 +88,8 @@ def test_a_failed_check_inside_a_kernel_is_no_lost_card(job: Job) -> None:
     """https://github.com/huggingface/transformers/issues/1848: a token beyond the embedding."""
     failed = _told(RuntimeError("CUDA error: device-side assert triggered" + _ASYNC), job)
     assert failed.error == "crash" and "device-side assert" in failed.message
+    both = "CUDA error: device-side assert triggered; then: unspecified launch failure"
+    assert _told(RuntimeError(both), job).error == "crash"
 
 
 def test_a_card_lost_while_the_model_was_loaded_is_no_fault_of_the_model(job: Job) -> None:
