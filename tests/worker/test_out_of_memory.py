@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import TailfinError
+from engine.runs.ending import explain_ending, prediction
 from engine.runs.events import Failed
 from engine.runs.resume import plan_resume
 from engine.runs.state import Observed, observe
@@ -40,6 +41,13 @@ def test_it_is_explained_and_resume_halves_until_it_fits(tmp_path: Path) -> None
     assert "halves the micro-batch" in done.stdout
     why = tailfin("why", run.id, "--json", cwd=tmp_path)
     assert why.returncode == 3 and answer(why)["data"]["phase"] == failed.phase
+    ending = explain_ending(run, observed)
+    facts, budget = ending.memory, prediction(run, observed)
+    assert facts is not None and facts.limit_gib == pytest.approx(64 / 1024)
+    assert facts.requested_gib and facts.allocated_gib and facts.allocated_gib <= 64 / 1024
+    # the estimate saw it coming, and what is offered first is what the resume below does
+    assert budget is not None and not budget.fits
+    assert dict(ending.actions[0].changes)["train.micro_batch"] == "16"
 
     sizes = [32]
     for _ in range(4):
