@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # Steps beyond this are left out, so that no difference of two of them is infinite.
 _LARGEST_X = 1e300
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,12 @@ class Frame:
         step = (self.x_high - self.x_low) / max(self.width - 1, 1)
         while begin < num:
             # A step on the very edge may round back into the column before.
-            column = max(self.column(series.xs[begin]), column + 1)
+            column = min(max(self.column(series.xs[begin]), column + 1), self.width - 1)
             edge = self.x_low + (column + 0.5) * step
+            # Points of one step stay together, also where two edges are one and the same float.
+            after = bisect_right(series.xs, series.xs[begin], begin)
             is_last = column == self.width - 1
-            end = num if is_last else bisect_left(series.xs, edge, begin + 1)
+            end = num if is_last else max(bisect_left(series.xs, edge, begin), after)
             yield column, series.ys[begin:end]
             begin = end
 
@@ -88,6 +92,6 @@ def opened(low: float, high: float, *, is_log: bool) -> tuple[float, float]:
     if low < high:
         return low, high
     if is_log:
-        return low / 1.25 or low / 2 or low, min(high * 1.25, 1.7e308)
+        return low / 1.25 or low / 2 or low, min(high * 1.25, _LARGEST)
     around = abs(low) * 0.05 or 1.0
-    return max(low - around, -1.7e308), min(high + around, 1.7e308)
+    return max(low - around, -_LARGEST), min(high + around, _LARGEST)
