@@ -69,8 +69,9 @@ def test_a_part_wholly_past_the_limit_still_has_a_cell() -> None:
 
 
 def test_a_full_whole_leaves_no_free_cell() -> None:
-    runs = bar([(name, 1.0) for name in "abc"], 3.0, 20)
-    assert sorted(len(text) for text, _ in runs) == [6, 7, 7]
+    for width, cells in ((19, [6, 6, 7]), (20, [6, 7, 7])):
+        runs = bar([(name, 1.0) for name in "abc"], 3.0, width)
+        assert sorted(len(text) for text, _ in runs) == cells
 
 
 def test_without_room_everything_is_too_much() -> None:

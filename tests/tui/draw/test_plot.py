@@ -165,6 +165,12 @@ def test_nan_is_a_gap_and_is_said_on_the_x_axis() -> None:
     assert not drawn & set(range(75, 82))
 
 
+@pytest.mark.parametrize("nan_at", [0.001, 5.0, 9.999])
+def test_no_line_crosses_a_nan_even_one_that_shares_its_column(nan_at: float) -> None:
+    curve = Curve([0.0, nan_at, 10.0], [0.0, math.nan, 9.0], "line", "loss")
+    assert len(dots_in(plot([curve], 60, 12), "loss")) == 2
+
+
 def test_nan_at_the_ends_spoils_no_step() -> None:
     ys = [math.nan] * 10 + [1.0] * 80 + [math.nan] * 10
     axis = texts(plot([Curve(range(1000, 1100), ys, "line", "loss")], 60, 8))[-1]

@@ -46,6 +46,12 @@ def test_a_second_spike_stays_too() -> None:
     assert [i for i, c in enumerate(spark(ys, 10)) if c in "▆▇█"] == [1, 7]
 
 
+def test_a_second_dip_stays_too() -> None:
+    ys = [9.0] * 1000
+    ys[100], ys[700] = 1.0, 3.0
+    assert [i for i, c in enumerate(spark(ys, 10)) if c in "▁▂▃"] == [1, 7]
+
+
 def test_noise_does_not_hide_the_descent() -> None:
     ys = [5 - i / 100 + (0.3 if i % 7 else -0.3) for i in range(400)]
     text = spark(ys, 12)

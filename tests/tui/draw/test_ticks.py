@@ -63,7 +63,8 @@ def test_a_log_axis_has_powers_of_ten_or_the_parts_of_one() -> None:
 
 
 def test_whole_steps_have_no_half_ones() -> None:
-    assert nice_ticks(0, 3, 6, whole=True) == [0, 1, 2, 3]
+    assert nice_ticks(0, 2, 6) == [0, 0.5, 1, 1.5, 2]
+    assert nice_ticks(0, 2, 6, whole=True) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
