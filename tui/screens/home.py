@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
 
 from engine.errors import TailfinError
-from tui.draw.home_lines import detail_lines, run_line
 from tui.draw.line import BLANK, Line, clip_start, line
 from tui.draw.words import short_path
-from tui.runs_view import RunsView, RunsWatcher, RunView
 from tui.screens.base import TailfinScreen
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
+
+if TYPE_CHECKING:
+    # What reads logs is imported in the thread that reads them: the list is drawn before.
+    from tui.runs_view import RunsView, RunsWatcher, RunView
 
 _EVERY_S = 1.0
 # A screenful of runs is looked at every second, a heap of them less often.
@@ -48,7 +50,7 @@ class HomeScreen(TailfinScreen):
 
     def body(self) -> Iterable[Widget]:
         with Container(id="home"):
-            yield Rows(id="runs", empty=[line(("Looking for runs ...", "dim"))])
+            yield Rows([_new_row()], id="runs")
             yield Sheet(id="run-detail")
 
     def heading(self) -> tuple[Line, Line]:
@@ -67,7 +69,6 @@ class HomeScreen(TailfinScreen):
 
     def on_mount(self) -> None:
         self.query_one(Rows).focus()
-        self._watcher = RunsWatcher(self.tailfin.options.runs)
         self._look()
         self.set_interval(_EVERY_S * (2 if self.tailfin.options.slow_link else 1), self._tick)
 
@@ -81,10 +82,11 @@ class HomeScreen(TailfinScreen):
         self._is_looking = False
         if isinstance(value, TailfinError):
             self.query_one("#run-detail", Sheet).show([line((value.message, "warn"))])
-        elif isinstance(value, RunsView) and value != self._view:
+        elif value != self._view:
+            view = cast("RunsView", value)
             roots_before = self._view.roots if self._view else None
-            self._view = value
-            if value.roots != roots_before:
+            self._view = view
+            if view.roots != roots_before:
                 self.show_heading()
             self._draw()
 
@@ -166,9 +168,16 @@ class HomeScreen(TailfinScreen):
         self._look()
 
     def _look(self) -> None:
-        assert self._watcher is not None
         self._is_looking = True
-        self.ask("look", self._watcher.look)
+
+        def look() -> RunsView:
+            from tui.runs_view import RunsWatcher
+
+            if self._watcher is None:
+                self._watcher = RunsWatcher(self.tailfin.options.runs)
+            return self._watcher.look()
+
+        self.ask("look", look)
 
     def _draw(self) -> None:
         if self._view is None or not self.is_mounted:
@@ -177,8 +186,10 @@ class HomeScreen(TailfinScreen):
         width = rows.content_size.width - 2
         if width <= 0:
             return
+        from tui.draw.home_lines import run_line
+
         now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
-        made = [Row(_NEW, line(("New run", "strong"), ("  from a data file", "dim")))]
+        made = [_new_row()]
         if not self._view.runs:
             words = "  the embedded model and data, in two minutes"
             made.append(Row(_DEMO, line(("Demo", "strong"), (words, "dim"))))
@@ -204,11 +215,17 @@ class HomeScreen(TailfinScreen):
             return
         chosen = self._chosen
         if chosen is not None:
+            from tui.draw.home_lines import detail_lines
+
             now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
             lines = detail_lines(chosen, width, now, ascii_only=ascii_only)
         else:
             lines = _welcome(self._key)
         sheet.show(lines)
+
+
+def _new_row() -> Row:
+    return Row(_NEW, line(("New run", "strong"), ("  from a data file", "dim")))
 
 
 def _by_root(view: RunsView) -> list[tuple[Path, Sequence[RunView]]]:
