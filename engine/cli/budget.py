@@ -5,13 +5,15 @@ With --json the envelope's `data` holds:
   per row), method, num_params, num_trained, card (name, is_gpu, usable_gib, taken_gib, free_gib),
   components (GiB of each at the training peak), phases (load, train, eval, save: moment,
   tensors_gib, reserved_gib, process_gib, components), ram_gib, disk_gib (download, checkpoint,
-  checkpoints, adapter, merged), fixes (says, sets, cost, peak_gib, fits)
+  checkpoints, adapter, merged), fixes (says, sets, cost, peak_gib, fits), suggested (path, value,
+  why: what this card asks for where nothing was chosen)
 Exit code 1 when it does not fit or cannot work, 2 when the model or the spec cannot be used.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.cli.output import note, print_findings, print_json
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from engine.memory.cards import Card
     from engine.memory.model_shape import ModelShape
     from engine.memory.remedies import Remedy
+    from engine.settings import Resolved
     from engine.spec import Spec
+    from engine.suggest import Suggestion
 
 # Rows of this many tokens are assumed where neither the spec nor --max-length says.
 _ASSUMED_LENGTH = 1024
@@ -40,14 +44,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
     from engine.memory.estimate import estimate
     from engine.memory.model_config import read_config
     from engine.memory.model_shape import read_shape
     from engine.memory.remedies import remedies
+    from engine.suggest import suggest
 
     if args.spec is None and args.data is None:
         args.sets = ["data.path=unnamed", *args.sets]  # the budget does not open it
-    spec = resolve_spec(args).spec
+    resolved = resolve_spec(args)
+    spec = resolved.spec
     source = read_config(spec.model.path, spec.model.revision)
     shape = read_shape(source.config, where=source.where)
     length, findings = _length(spec, shape)
@@ -57,12 +65,15 @@ def run(args: argparse.Namespace) -> int:
         findings.append(Finding("budget.source", "info", source.note, where=source.where))
     findings += budget.findings
     fixes = [] if budget.fits and not budget.is_tight else remedies(shape, spec, budget)
+    suggested = suggest(spec, shape, length, card, fixed=_chosen(resolved))
     findings.append(_verdict(budget, fixes))
     ok = not any_fail(findings)
     if args.json:
-        print_json("budget", ok=ok, data=_data(spec, budget, fixes), findings=findings)
+        data = _data(spec, budget, fixes) | {"suggested": [asdict(one) for one in suggested]}
+        print_json("budget", ok=ok, data=data, findings=findings)
     else:
         _print(spec, budget, fixes, findings)
+        _print_suggested(suggested, card)
     return EXIT_DONE if ok else EXIT_NO
 
 
@@ -73,6 +84,16 @@ def _length(spec: Spec, shape: ModelShape) -> tuple[int, list[Finding]]:
     message = f"No length was given: {length} tokens per row were assumed."
     fix = "tailfin data report FILE --model MODEL suggests one; then: --max-length N"
     return length, [Finding("budget.length", "info", message, fix, "data.max_length")]
+
+
+def _chosen(resolved: Resolved) -> set[str]:
+    """Paths that a person set; the length too where none is known, so that none is suggested."""
+    paths = {
+        path
+        for path, source in resolved.sources.items()
+        if source != "default" and not source.startswith("profile ")
+    }
+    return paths if resolved.spec.data.max_length else paths | {"data.max_length"}
 
 
 def _card(args: argparse.Namespace) -> Card:
@@ -146,6 +167,17 @@ def _print(spec: Spec, budget: Budget, fixes: list[Remedy], findings: list[Findi
         enough = "fits" if fix.fits else "not enough alone"
         costs = "" if fix.cost == "none" else f", costs {fix.cost}"
         print(f"  {fix.peak_gib:8.2f} GiB  {fix.says} ({enough}{costs})")
+
+
+def _print_suggested(suggested: Sequence[Suggestion], card: Card) -> None:
+    import shlex
+
+    from engine.command_line import set_words
+
+    if suggested:
+        print(f"\nWhere nothing was chosen, {card.name} suggests:")
+    for one in suggested:
+        print(f"  {shlex.join(set_words({one.path: one.value})):<44}  {one.why}")
 
 
 def _row(name: str, sizes: list[int]) -> str:
