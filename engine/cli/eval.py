@@ -29,21 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from engine.cli.outcome import see_through
-    from engine.evaluate.delivered import find_delivered
-    from engine.evaluate.questions import read_questions
     from engine.evaluate.report import plain, read_answers, read_report
-    from engine.runs.jobs import start_job
+    from engine.evaluate.start import start_evaluation
     from engine.runs.store import find_run
 
-    words = ["--rows", str(_at_least(args.rows, 0, "--rows"))]
-    words += ["--max-new-tokens", str(_at_least(args.max_new_tokens, 1, "--max-new-tokens"))]
+    rows = _at_least(args.rows, 0, "--rows")
+    longest = _at_least(args.max_new_tokens, 1, "--max-new-tokens")
     folder = find_run(args.run, args.runs)
-    delivered = find_delivered(folder)
-    if args.questions:
-        path = Path(args.questions).expanduser().resolve()
-        read_questions(path, delivered.spec.data.system)
-        words += ["--questions", str(path)]
-    job = start_job(folder, "evaluate", *words)
+    questions = Path(args.questions) if args.questions else None
+    job = start_evaluation(folder, questions=questions, rows=rows, max_new_tokens=longest)
     code = see_through(job, as_json=args.json)
     if code:
         return code

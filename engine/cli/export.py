@@ -33,11 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from engine.cli.outcome import see_through
-    from engine.evaluate.delivered import find_delivered
-    from engine.export.folder import refuse_foreign
     from engine.export.report import plain, read_report
-    from engine.export.targets import parse_forms, refuse_impossible
-    from engine.runs.jobs import start_job
+    from engine.export.start import start_export
+    from engine.export.targets import parse_forms
     from engine.runs.store import find_run
     from engine.take_home import copy_here
 
@@ -49,12 +47,8 @@ def run(args: argparse.Namespace) -> int:
             where="--dtype",
         )
     folder = find_run(args.run, args.runs)
-    refuse_impossible(find_delivered(folder), forms)
     out = Path(args.out).expanduser().resolve() if args.out else folder.exports
-    for form in forms:
-        refuse_foreign(out / form)
-    words = ["--to", ",".join(forms), "--out", str(out), "--dtype", args.dtype]
-    job = start_job(folder, "export", *words)
+    job = start_export(folder, forms, out=out, dtype=args.dtype)
     code = see_through(job, as_json=args.json)
     if code:
         return code

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.bundled import bundled
 from engine.data.read import read_data
 from engine.data.rows import Message, Row
 from engine.errors import TailfinError
 from engine.evaluate.delivered import parse_rows
+from engine.spec import Spec
 
 DEFAULT_COUNT = 5
 
@@ -62,6 +65,16 @@ def read_questions(path: Path, system: str = "") -> list[Question]:
             where=path,
         )
     return questions
+
+
+def usual_questions(spec: Spec) -> Path | None:
+    """The bundled questions where a run was trained on the bundled rows, else None.
+
+    They were picked to be looked at; None means the first held-out rows.
+    """
+    samples = bundled("samples")
+    is_demo = os.path.realpath(spec.data.path) == os.path.realpath(samples / "good.jsonl")
+    return samples / "questions.jsonl" if is_demo else None
 
 
 def _lines(text: str) -> list[Row]:

@@ -145,13 +145,19 @@ def read_answers(job: RunFolder) -> list[AnswerPair]:
 
 def last_report(run: RunFolder) -> EvalReport | None:
     """The newest readable evaluation of a run, or None."""
+    found = last_evaluation(run)
+    return found[1] if found else None
+
+
+def last_evaluation(run: RunFolder) -> tuple[RunFolder, EvalReport] | None:
+    """The newest evaluation job of a run whose report can be read, and that report; or None."""
     try:
         folders = sorted(path for path in run.jobs.iterdir() if (path / REPORT).is_file())
     except OSError:
         return None
     for folder in reversed(folders):
         try:
-            return read_report(RunFolder(folder))
+            return RunFolder(folder), read_report(RunFolder(folder))
         except TailfinError:
             continue
     return None
