@@ -48,6 +48,9 @@ class Sheet(Widget):
         if not self.is_attached:
             return
         if len(before) != len(after) and self.styles.is_auto_height:
+            # After a change of classes Textual has a layout asked for already and takes this one
+            # for the same, with the height it remembers from before.
+            self._layout_updates += 1
             self.refresh(layout=True)
             return
         width = self.content_size.width
