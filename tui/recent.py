@@ -28,19 +28,24 @@ class Recent:
 def recent_models(runs: str | None = None) -> tuple[Recent, ...]:
     """The newest first, each once; folders that are gone are left out. Reads disks: a thread's."""
     found: dict[str, Recent] = {}
-    for recent in (*_of_runs(runs), *_of_cache(), _embedded()):
+    for recent in (*_of_runs(runs), *_of_cache(), embedded()):
         known = found.setdefault(recent.path, recent)
         if recent.num_bytes and not known.num_bytes:
             found[recent.path] = Recent(known.path, known.source, recent.num_bytes)
     return tuple(found.values())[:_MOST]
 
 
+def embedded() -> Recent:
+    """The model that comes along."""
+    return Recent(str(bundled("samples") / "model"), "embedded: tiny, for trying tailfin out")
+
+
 def _of_runs(runs: str | None) -> Iterator[Recent]:
-    embedded = _embedded().path
+    tiny = embedded().path
     with suppress(OSError):
         for run in list_runs(runs)[:_MOST_RUNS]:
             path = _model_of(run.spec)
-            if not path or path == embedded:
+            if not path or path == tiny:
                 continue
             if not path.startswith("/") or Path(path).is_dir():
                 yield Recent(path, f"run {run.id}")
@@ -67,7 +72,3 @@ def _of_cache() -> Iterator[Recent]:
         with suppress(TailfinError, OSError):
             content = inspect_folder(cache.snapshot(commit))
             yield Recent(name, "in the hub's cache", sum(size for _, size in content.files))
-
-
-def _embedded() -> Recent:
-    return Recent(str(bundled("samples") / "model"), "embedded: tiny, for trying tailfin out")

@@ -7,7 +7,7 @@ from tui.draw.line import BLANK, Line, line, wrapped
 from tui.draw.words import size
 from tui.model_lookup import Found
 
-_LABEL = 10
+_LABEL = 11
 
 
 def model_lines(found: Found, width: int) -> list[Line]:

@@ -23,7 +23,7 @@ from tui.draw.model_lines import model_lines, refusal_lines
 from tui.draw.words import size
 from tui.model_lookup import Found, from_page, holds_token, look_up, study
 from tui.panes.base import Pane
-from tui.recent import Recent, recent_models
+from tui.recent import Recent, embedded, recent_models
 from tui.widgets.paper import Paper
 from tui.widgets.path_input import PathInput
 from tui.widgets.rows import Row, Rows
@@ -35,8 +35,6 @@ _PAUSE_S = 0.6
 _LONG_S = 5
 _LOOKUP, _STUDY, _RECENT = "model", "study", "recent"
 _BROWSE = "browse"
-# Rows of this pane that are neither facts nor list: the field, the heading and the air.
-_AROUND = 5
 _SECRET = TailfinError(
     "What stood here looked like a hub token. It was taken out, sent nowhere and kept nowhere.",
     "Run `hf auth login` in a shell, or set HF_TOKEN, then name a model here.",
@@ -60,7 +58,7 @@ class ModelPane(Pane):
         self._pause: Timer | None = None
         self._seconds: Timer | None = None
         self._is_typing = False
-        self._recent: tuple[Recent, ...] | None = None
+        self._recent: tuple[Recent, ...] = (embedded(),)
         self._choices: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -69,12 +67,14 @@ class ModelPane(Pane):
             yield PathInput(
                 self.draft.text("model.path"),
                 placeholder="owner/name on the hub, or a folder on this box",
+                complete=_folders,
                 id="model-path",
             )
         yield Sheet(id="choices")
-        yield Paper(id="model-facts")
-        yield Sheet(id="recent-title")
+        # The list stands above what is found out: a fact more moves nothing then, and over SSH
+        # every line that moves is drawn anew.
         yield Rows(id="recent")
+        yield Paper(id="model-facts")
 
     def on_mount(self) -> None:
         self.ask(_RECENT, lambda: recent_models(self.tailfin.options.runs))
@@ -130,7 +130,7 @@ class ModelPane(Pane):
             return
         if self._typed == self.draft.text("model.path"):
             return
-        self._is_typing = True
+        self._is_typing, self._choices = True, ()
         self._void()
         if self._typed:
             self._pause = self.set_timer(_PAUSE_S, self._look_up)
@@ -178,7 +178,8 @@ class ModelPane(Pane):
 
     def answered(self, question: str, value: object) -> None:
         if question == _RECENT:
-            self._recent = value if isinstance(value, tuple) else ()
+            if isinstance(value, tuple):
+                self._recent = value
             self.query_one(PathInput).names = tuple(
                 recent.path for recent in self._recent if not recent.path.startswith("/")
             )
@@ -207,7 +208,7 @@ class ModelPane(Pane):
         field.put(path)
         field.focus()
         self._void()
-        self._is_typing = False
+        self._is_typing, self._choices = False, ()
         self.change(self._with_path(path))
         self._look_up()
 
@@ -219,7 +220,7 @@ class ModelPane(Pane):
         """What was found out or is being asked no longer holds."""
         self.forget(_LOOKUP)
         self.forget(_STUDY)
-        self._found, self._trouble, self._asked_at, self._choices = None, None, None, ()
+        self._found, self._trouble, self._asked_at = None, None, None
         for timer in (self._pause, self._seconds):
             if timer is not None:
                 timer.stop()
@@ -254,9 +255,6 @@ class ModelPane(Pane):
         if not self.size.width:
             return
         paper = self.query_one(Paper)
-        # The list keeps a few rows; the facts get all the others they need.
-        num_rows = min(len(self._recent or ()) + 1, 5 if self.size.height > 16 else 3)
-        paper.styles.max_height = max(self.size.height - _AROUND - num_rows, 3)
         paper.put(self._facts(max(paper.content_size.width, 20)))
         self._draw_choices()
         self._draw_recent()
@@ -295,21 +293,27 @@ class ModelPane(Pane):
         sheet = self.query_one("#choices", Sheet)
         width = sheet.content_size.width
         names = [choice.rstrip("/").rpartition("/")[2] for choice in self._choices]
-        sheet.show(wrapped("  ".join(names), width, "dim")[:2] if names else [])
+        sheet.show(wrapped("  ".join(names), width, "dim")[:1] if names else [])
 
     def _draw_recent(self) -> None:
-        rows, title = self.query_one(Rows), self.query_one("#recent-title", Sheet)
-        said = "Or choose one" if self._recent is not None else "Looking for models on this box ..."
-        title.show([line((said, "title"))])
+        rows = self.query_one(Rows)
         drawn = [Row(_BROWSE, line("Browse the folders of this box", ("  F3", "key")))]
-        recent = self._recent or ()
         sources = [
             f"{one.source}, {size(one.num_bytes)}" if one.num_bytes else one.source
-            for one in recent
+            for one in self._recent
         ]
         room = rows.content_size.width - 4 - max(map(cell_len, sources), default=0)
-        room = max(min(room, max((cell_len(one.path) for one in recent), default=0)), 20)
-        for one, source in zip(recent, sources, strict=True):
+        room = max(min(room, max((cell_len(one.path) for one in self._recent), default=0)), 20)
+        for one, source in zip(self._recent, sources, strict=True):
             path = padded(clip_start(one.path, room), room)
             drawn.append(Row(one.path, line(path, "  ", (source, "dim"))))
+        height = self.size.height
+        rows.styles.height = min(len(drawn), 10 if height > 30 else 6 if height > 16 else 3)
         rows.fill(drawn)
+
+
+def _folders(text: str) -> tuple[str, ...]:
+    """What a half-typed path could become; a model is a folder."""
+    from engine.data.picker import complete
+
+    return tuple(path for path in complete(text) if path.endswith("/"))

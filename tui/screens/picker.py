@@ -140,7 +140,7 @@ class PickerScreen(Asking, Modal[Path | None]):
             self.dismiss(self._folder)
         elif key == _UP:
             if self._listing.parent is not None:
-                self._go(self._listing.parent)
+                self._go(self._listing.parent, nearest=True)
         elif (entry := self._entry(key)) is not None:
             path = self._folder / entry.name
             is_wanted = entry.looks == "model" if self._wants_folder else not entry.is_folder
@@ -191,7 +191,7 @@ class PickerScreen(Asking, Modal[Path | None]):
 
     def _fixed_rows(self, listing: Listing) -> list[Row]:
         drawn = []
-        if self._wants_folder:
+        if self._wants_folder and not listing.trouble:
             what = "config.json and weights are here" if self._is_model else "no model's files"
             drawn.append(Row(_HERE, line(("Use this folder", "strong"), (f"  {what}", "dim"))))
         if listing.parent is not None:

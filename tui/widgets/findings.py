@@ -116,7 +116,7 @@ class FindingsView(Container):
             needed = max(
                 (len(self._details(one, width - 2)) for one in self._shown.values()), default=0
             )
-            room = max(height - needed - 1, _LEAST_ROWS)
+            room = max(height - needed - 2, _LEAST_ROWS)  # air above and below the details
             kinds = len({one.finding.severity for one in self._shown.values()})
             parted = len(self._shown) + 2 * kinds - 1
             num_rows = parted if parted <= room else min(len(self._shown), room)
