@@ -159,6 +159,7 @@ def test_a_slip_names_field_and_bounds(path: str, text: str, said: str) -> None:
     [
         ("train.rank", " 32 ", 32),
         ("train.rank", "３２", 32),  # noqa: RUF001
+        ("train.dropout", "０．５", 0.5),  # noqa: RUF001
         ("train.learning_rate", "2e-4", 0.0002),
         ("train.epochs", "3", 3.0),
         ("data.packing", "Yes", True),
