@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tui.draw.line import Line, fit, width_of
+from tui.draw.line import Line, Run, fit, width_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Fact:
         parts = self.parts
         if self.short and width_of(joined(parts, 10_000)) > room:
             parts = self.short
-        return ((f"{self.label:<{label_width}}", "dim"), *joined(parts, room))
+        return merged(((f"{self.label:<{label_width}}", "dim"), *joined(parts, room)))
 
 
 def joined(parts: Sequence[Line], width: int, gap: int = 2) -> Line:
@@ -33,6 +33,17 @@ def joined(parts: Sequence[Line], width: int, gap: int = 2) -> Line:
             continue
         longer = (*drawn, (" " * gap, ""), *part) if drawn else part
         if width_of(longer) > width:
-            return drawn or fit(part, width)
+            return merged(drawn or fit(part, width))
         drawn = longer
-    return drawn
+    return merged(drawn)
+
+
+def merged(drawn: Line) -> Line:
+    """Neighbours of one role as one run: each run costs some 25 bytes of colour over SSH."""
+    runs: list[Run] = []
+    for text, role in drawn:
+        if runs and runs[-1][1] == role:
+            runs[-1] = (runs[-1][0] + text, role)
+        else:
+            runs.append((text, role))
+    return tuple(runs)

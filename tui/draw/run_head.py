@@ -8,7 +8,7 @@ from engine.runs.events import Progress
 from engine.runs.state import LIVE, Observed, State
 from tui.draw.bars import share_bar
 from tui.draw.fact import joined
-from tui.draw.line import Line, clip, line, width_of
+from tui.draw.line import Line, clip, line, width_of, wrapped
 from tui.draw.pace import evaluating, pace, rounded
 from tui.draw.words import ago, clock, size
 
@@ -24,7 +24,10 @@ WORDS: dict[State, tuple[str, str]] = {
 }
 # What a training goes through; a download only where the model is not there yet.
 STAGES = ("import", "download", "load", "tokenise", "train")
+_DETAILS = {"import": "torch and transformers, some ten seconds", "save": "what was learned"}
 _BAR_WIDTH = 24
+# Lines of the sentence that explains an ending.
+_MOST_SAID = 2
 
 
 def status_line(observed: Observed, now: float, width: int, *, is_stopping: bool = False) -> Line:
@@ -37,9 +40,9 @@ def status_line(observed: Observed, now: float, width: int, *, is_stopping: bool
     if plan is not None:
         share = status.step / plan.max_steps if plan.max_steps else 0.0
         parts.append(line("step ", (f"{status.step:,}", "value"), f"/{plan.max_steps:,}"))
-        parts.append(line(f"{_floored(share)}"))
+        parts.append(line(_floored(share)))
     left_s = pace(status).left_s if is_live else math.nan
-    if math.isfinite(left_s):
+    if left_s > 0:
         parts.append(line("left ", (clock(rounded(left_s)), "value")))
     if status.started is not None:
         end = now if is_live else status.last_time
@@ -51,14 +54,24 @@ def status_line(observed: Observed, now: float, width: int, *, is_stopping: bool
     return joined(parts, width)
 
 
-def stage_line(observed: Observed, now: float, width: int, *, ascii_only: bool) -> Line:
+def stage_lines(observed: Observed, now: float, width: int, *, ascii_only: bool) -> list[Line]:
     """What it does now and how far that is; once it has ended, the sentence that explains it."""
     status = observed.status
     if observed.state == "elsewhere" and status.started is not None:
-        heard = ago(status.last_time, now)
-        return line(clip(f"It ran on {status.started.host}; its last word came {heard}.", width))
-    if observed.state not in LIVE:
-        return line(clip(observed.message, width))
+        said = f"It ran on {status.started.host}; its last word came {ago(status.last_time, now)}."
+        return wrapped(said, width)[:_MOST_SAID]
+    if observed.state in LIVE:
+        return [stage_line(observed, now, width, ascii_only=ascii_only)]
+    said_lines = wrapped(observed.message, width)
+    if len(said_lines) <= _MOST_SAID:
+        return said_lines
+    rest = " ".join(text for drawn in said_lines[_MOST_SAID - 1 :] for text, _ in drawn)
+    return [*said_lines[: _MOST_SAID - 1], line(clip(rest, width))]
+
+
+def stage_line(observed: Observed, now: float, width: int, *, ascii_only: bool) -> Line:
+    """The stage of a live run or job, with a bar, amounts, rate and time left where known."""
+    status = observed.status
     progress = status.progress
     if status.stage == "train" and not evaluating(status) and status.plan is not None:
         total = status.plan.max_steps
@@ -74,10 +87,11 @@ def stage_line(observed: Observed, now: float, width: int, *, ascii_only: bool) 
         return line(("start", "strong"), "  waiting for the worker's first word")
     since_s = now - status.last_time
     for_s = f"for {clock(since_s)}" if since_s >= 2 else ""
-    return joined([line((status.stage, "strong")), line(status.stage_detail), line(for_s)], width)
+    detail = status.stage_detail or _DETAILS.get(status.stage, "")
+    return joined([line((status.stage, "strong")), line(detail), line(for_s)], width)
 
 
-def stages_lines(observed: Observed) -> list[Line]:
+def path_lines(observed: Observed) -> list[Line]:
     """What is done and what is to come, for the time before the first step."""
     status = observed.status
     if observed.state not in LIVE:
@@ -86,10 +100,10 @@ def stages_lines(observed: Observed) -> list[Line]:
     at = names.index(status.stage) if status.stage in names else -1
     drawn: list[Line] = []
     for number, name in enumerate(names):
-        word, role = ("done", "ok") if number < at else ("to come", "dim")
-        if number == at:
-            word, role = "now", "info"
-        drawn.append(line((f"  {name:<10}", "strong" if number == at else "dim"), (word, role)))
+        is_now = number == at
+        word, role = ("now", "info") if is_now else ("to come", "dim")
+        word, role = ("done", "ok") if number < at else (word, role)
+        drawn.append(line((f"  {name:<10}", "strong" if is_now else "dim"), (word, role)))
     return drawn
 
 

@@ -21,8 +21,12 @@ _USUAL = 100
 _SLOWER = -0.2
 
 
-def training_facts(status: Status, trend: Trend) -> list[Fact]:
-    """The numbers in pairs of two that belong together."""
+def run_facts(status: Status, trend: Trend, *, is_short: bool = False) -> list[Fact]:
+    """The numbers in pairs, two pairs where `is_short`; before there are any, what is planned."""
+    if not status.steps and not status.evals:
+        return plan_facts(status.plan)
+    if is_short:
+        return [_loss(status, trend), _held_out(status, trend), _speed(status), _memory(status)]
     return [
         _loss(status, trend),
         _held_out(status, trend),
@@ -36,7 +40,7 @@ def training_facts(status: Status, trend: Trend) -> list[Fact]:
 
 
 def plan_facts(plan: Plan | None) -> list[Fact]:
-    """What the run resolved to, for the room beside a large chart."""
+    """What the run resolved to once model and data were known."""
     if plan is None:
         return []
     share = plan.trained_params / plan.total_params if plan.total_params else 0.0
@@ -132,8 +136,8 @@ def _speed(status: Status) -> Fact:
     parts = [line((f"{speed:,.0f}", "value"))]
     if len(own) > _FIRST and first and median(first) > 0:
         change = speed / median(first) - 1
-        role = "warn" if change < _SLOWER else ""
-        parts.append(line((f"{change:+.0%} since the start", role)))
+        text = f"{change:+.0%} since the start" if round(change, 2) else "as at the start"
+        parts.append(line((text, "warn" if change < _SLOWER else "")))
     return Fact("tok/s", (*parts, line(f"{status.steps[-1].tokens:,} so far")))
 
 

@@ -11,8 +11,8 @@ from textual.geometry import Size
 from tui.draw.device_lines import device_lines, device_panel
 from tui.draw.line import BLANK, Line, line, wrapped
 from tui.draw.run_alerts import WORDS, Alert, alert_lines
-from tui.draw.run_head import stage_line, stages_lines, status_line
-from tui.draw.run_numbers import held_out_lines, plan_facts, training_facts
+from tui.draw.run_head import path_lines, stage_lines, status_line
+from tui.draw.run_numbers import held_out_lines, plan_facts, run_facts
 from tui.lookout import Picture
 from tui.widgets.chart import Chart
 from tui.widgets.sheet import Sheet
@@ -21,6 +21,8 @@ from tui.widgets.sheet import Sheet
 BESIDE = 120
 # From this height on several alerts are shown at once.
 _TALL, _MOST_ALERTS = 34, 3
+# Below this height the chart needs the room of some numbers and of the log.
+_SHORT = 20
 _LEFT_LABEL, _RIGHT_LABEL, _ONE_LABEL = 7, 9, 9
 
 
@@ -52,8 +54,8 @@ class RunView(Container):
         if not width:
             return
         head = status_line(seen.observed, seen.now, width, is_stopping=picture.is_stopping)
-        stage = stage_line(seen.observed, seen.now, width, ascii_only=picture.ascii_only)
-        self._show("#status", [head, stage])
+        stage = stage_lines(seen.observed, seen.now, width, ascii_only=picture.ascii_only)
+        self._show("#status", [head, *stage])
         self._draw_side(picture)
         chart = self.query_one(Chart)
         if status.steps or status.evals:
@@ -64,7 +66,7 @@ class RunView(Container):
                 is_live=seen.is_live,
             )
         else:
-            chart.say(stages_lines(seen.observed))
+            chart.say(path_lines(seen.observed))
         most = _MOST_ALERTS if self.app.size.height >= _TALL else 1
         self._show("#alert", alert_lines(picture.alerts, width, most, "n"))
         log = self.query_one("#log", Sheet)
@@ -81,7 +83,8 @@ class RunView(Container):
 
     def _draw_side(self, picture: Picture) -> None:
         status = picture.seen.observed.status
-        facts = training_facts(status, picture.seen.trend)
+        is_short = self.app.size.height < _SHORT
+        facts = run_facts(status, picture.seen.trend, is_short=is_short)
         left, right = self._width("#facts-left"), self._width("#facts-right")
         has_device = picture.has_gauges and picture.seen.is_live
         if not self.has_class("-beside"):
@@ -121,4 +124,4 @@ class RunView(Container):
 
 def log_height(height: int) -> int:
     """Lines of log for a terminal of this height."""
-    return min(height // 4, 12) if height >= 20 else 2
+    return min(height // 4, 12) if height >= _SHORT else 2

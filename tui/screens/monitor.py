@@ -51,7 +51,7 @@ class MonitorScreen(TailfinScreen):
         Binding("e", "to_end", "end", tooltip="show the end of the recording"),
         Binding("0", "restart", "again", tooltip="play from the beginning"),
         Binding("m", "metric", "chart", tooltip="loss, gradient, learning rate or speed"),
-        Binding("l", "log_scale", "log", tooltip="values of the chart in powers of ten"),
+        Binding("l", "log_scale", "log y", tooltip="values of the chart in powers of ten"),
         Binding("n", "notices", "notices", tooltip="every warning in full"),
         Binding("escape", "back", "home", key_display="Esc", tooltip="the run goes on"),
     ]
@@ -117,13 +117,17 @@ class MonitorScreen(TailfinScreen):
         """Whether there is a worker that can be asked for something."""
         return self.is_live and not self.feed.is_replay and self._trouble is None
 
+    @property
+    def _has_more(self) -> bool:
+        """Whether there is more to read than the alert on the screen."""
+        return self._seen is not None and bool(self._seen.observed.status.notices or self._alerts())
+
     def _tick(self) -> None:
         if self._is_open("look"):
             self._name_slow_ones()
         else:
             self._look()
-        if self.can_act and not self._is_open("gauges"):
-            self._ask("gauges", self._read_gauges)
+        self._ask_gauges()
 
     def _look(self) -> None:
         now = self.tailfin.clock()
@@ -136,6 +140,11 @@ class MonitorScreen(TailfinScreen):
             self._look_again = True
         else:
             self._look()
+
+    def _ask_gauges(self) -> None:
+        """On its own: a driver that hangs must not hold up the picture of the run."""
+        if self.can_act and not self._is_open("gauges"):
+            self._ask("gauges", self._read_gauges)
 
     def _read_gauges(self) -> Reading:
         if self._gauges is None:
@@ -173,6 +182,8 @@ class MonitorScreen(TailfinScreen):
             self._show_way_on()
         self.tailfin.last_words = self._last_words() if self.can_act else []
         self._draw()
+        if self._reading is None:
+            self._ask_gauges()
         if self._look_again:
             self._look_again = False
             self._look()
@@ -181,7 +192,7 @@ class MonitorScreen(TailfinScreen):
         """What keys, title and the bar below depend on."""
         seen = self._seen
         state = seen.observed.state if seen else ""
-        return state, self._trouble is None, bool(seen and seen.observed.status.notices)
+        return state, self._trouble is None, self._has_more
 
     def _keep_pace(self) -> None:
         """Once a second while it lives; afterwards only to notice that it was resumed."""
@@ -224,7 +235,7 @@ class MonitorScreen(TailfinScreen):
             how = "paused" if self.feed.is_paused else f"x{self.feed.speed:g}"
             how = "at its end" if self.feed.at_end else how
             return (*name, *line(("  REPLAY ", "warn"), (how, "strong"))), ()
-        return name, line(("q leaves, the run goes on", "dim")) if self.can_act else ()
+        return name, line(("  q leaves, the run goes on", "dim")) if self.can_act else ()
 
     def help_lines(self) -> list[str]:
         return [
@@ -299,7 +310,7 @@ class MonitorScreen(TailfinScreen):
         if action in ("pause", "faster", "to_end", "restart"):
             return self.feed.is_replay
         if action == "notices":
-            return self._seen is not None and bool(self._seen.observed.status.notices)
+            return self._has_more
         return True
 
     def on_next_bar_pressed(self) -> None:
