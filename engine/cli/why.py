@@ -72,10 +72,9 @@ def _print(ending: Ending, status: Status) -> None:
         if notice.severity in ("warn", "fail"):
             print(inert(f"  {notice.severity.upper()}: {notice.message} {notice.fix}".rstrip()))
     print(f"  kept: {ending.kept}")
-    print("What to do:")
-    for number, action in enumerate(ending.actions, start=1):
-        print(f"  {number}. {action.says}{_price(action)}")
-        print(f"     {action.command}")
+    for number, action in enumerate(ending.actions):
+        print(f"  {'or' if number else 'do'}: {action.says}{_price(action)}")
+        print(f"      {action.command}")
 
 
 def _memory(facts: MemoryFacts) -> str:

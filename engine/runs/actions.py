@@ -89,10 +89,12 @@ def live_actions(run: RunFolder) -> tuple[Action, ...]:
 def result_actions(run: RunFolder) -> tuple[Action, ...]:
     """What a delivered result is good for."""
     name = shlex.quote(name_of(run))
+    # A run that trained whole weights has no adapter to export.
+    forms = "merged" if run.model.is_dir() else "adapter,merged"
     return (
         shell_action("Talk with it", f"tailfin chat {name}"),
         shell_action("Compare it with its base", f"tailfin eval {name}"),
-        shell_action("Export it", f"tailfin export {name} --to adapter,merged"),
+        shell_action("Export it", f"tailfin export {name} --to {forms}"),
     )
 
 

@@ -40,10 +40,10 @@ def test_every_fact_stands_in_the_text(run: RunFolder, capsys: pytest.CaptureFix
         "WARN: Rows were cut. Set data.max_length=256.\n",
         "kept: No whole checkpoint",
         "MiB by the estimate)",
-        f"     tailfin resume {run.id}\n",
+        f"      tailfin resume {run.id}\n",
     ):
         assert part in said
-    assert "  1. " in said and "  2. " in said
+    assert said.index("  do: Resume with micro-batch 4") < said.index("  or: ")
 
 
 def test_as_json_it_is_whole(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -365,6 +365,11 @@ def test_endings_that_are_no_failures(run: RunFolder) -> None:
     done = explain_ending(run, end_with(run, step(9), Finished(9, "adapter", "Trained 9 steps.")))
     assert (done.kind, done.title, done.evidence) == ("finished", "Finished after 9 steps", ())
     assert [shlex.split(a.command)[1] for a in done.actions] == ["chat", "eval", "export"]
+    assert done.actions[-1].command.endswith("--to adapter,merged")
+    run.model.mkdir()
+    observed = observe(run)
+    assert explain_ending(run, observed).actions[-1].command.endswith("--to merged")
+    run.model.rmdir()
     stopped = explain_ending(run, end_with(run, step(9), Stopped(9, "Asked to.")))
     assert (stopped.kind, stopped.message) == ("stopped", "Asked to.")
     assert [action.resumes for action in stopped.actions] == [True]
