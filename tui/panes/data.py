@@ -17,40 +17,26 @@ from textual.widgets import Input
 from engine.data.inspect import Inspection, Inspector, Unreadable
 from engine.errors import TailfinError
 from tui.draft import Draft
-from tui.draw.line import BLANK, Line, clip_start, line, padded, wrapped
+from tui.draw.line import BLANK, line, wrapped
 from tui.panes.base import Pane
-from tui.panes.data_lines import (
-    LAYOUTS,
-    fact_lines,
-    finding_lines,
-    headline,
-    num_bad,
-    sample_lines,
-    summary,
-    token_facts,
-    trouble_lines,
-)
-from tui.panes.mapping import MappingRows, is_mappable, other_layouts
+from tui.panes.data_state import BROWSE, HELD, LAYOUT, PATHS, ROWS, SKIP, TOKENS, DataState
+from tui.panes.mapping import MappingRows
 from tui.panes.recent_data import RecentData, recent_data
 from tui.panes.token_count import count_tokens, start_reading
 from tui.widgets.paper import Paper
 from tui.widgets.path_input import PathInput
-from tui.widgets.rows import Row, Rows
+from tui.widgets.rows import Rows
 from tui.widgets.sheet import Sheet
 
 # How long nobody types before a path is looked at.
 _PAUSE_S = 0.5
-# Questions, and the settings whose files they are about.
-_ROWS, _HELD, _TOKENS, _RECENT = "rows", "held", "tokens", "recent"
-_PATHS = {_ROWS: "data.path", _HELD: "data.eval_path"}
-_BROWSE, _SKIP = "browse", "skip"
 
 
 class DataPane(Pane):
     """Reads a file in a child process: its rows, then its tokens by the model's tokenizer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "skip", "leave bad rows out"),
+        Binding("s", "skip", "bad rows out or in"),
         Binding("f3", "browse", "browse files", key_display="F3"),
         Binding("r", "read", "read again"),
         Binding("pagedown", "page(1)", "read on", show=False),
@@ -60,7 +46,7 @@ class DataPane(Pane):
 
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
-        self._readers = {_ROWS: Inspector(), _HELD: Inspector()}
+        self._readers = {ROWS: Inspector(), HELD: Inspector()}
         self._troubles: dict[str, Unreadable | TailfinError] = {}
         # question -> when it was asked, for the seconds on the screen
         self._asked: dict[str, float] = {}
@@ -72,12 +58,12 @@ class DataPane(Pane):
 
     def compose(self) -> ComposeResult:
         for question, label, says in (
-            (_ROWS, "Data file", "JSON, JSONL, CSV or Parquet"),
-            (_HELD, "Held out", "a file of its own, or empty: split off the data file"),
+            (ROWS, "Data file", "JSON, JSONL, CSV or Parquet"),
+            (HELD, "Held out", "empty: split off the data file"),
         ):
             with Horizontal(classes="field"):
                 yield Sheet([line(f"  {label}")], classes="label")
-                text = self.draft.text(_PATHS[question])
+                text = self.draft.text(PATHS[question])
                 yield PathInput(text, placeholder=says, id=f"{question}-path")
         yield Sheet(id="completions")
         yield Sheet(id="said")
@@ -88,7 +74,7 @@ class DataPane(Pane):
             yield Paper(id="sample")
 
     def on_mount(self) -> None:
-        self.ask(_RECENT, lambda: recent_data(self.tailfin.options.runs))
+        self.ask("recent", lambda: recent_data(self.tailfin.options.runs))
         self._seconds = self.set_interval(1.0, self._tick)
         self._read_missing()
         found = self.draft.inspection
@@ -106,38 +92,34 @@ class DataPane(Pane):
     # What stands in the way.
 
     @property
+    def state(self) -> DataState:
+        """What is known now; all that is drawn follows from it."""
+        now = time.monotonic()
+        seconds = {question: int(now - then) for question, then in self._asked.items()}
+        return DataState(self.draft, self._troubles, seconds, self._recent)
+
+    @property
     def stop(self) -> str:
-        found, held = self.draft.inspection, self.draft.held_out
-        if not self._path(_ROWS):
-            return "Name a data file, or choose one below."
-        if self._asks_mapping:
-            return "Say which column is which, then press Enter."
-        if _ROWS in self._troubles:
-            return "This file cannot be read as it is."
-        if found is None:
-            return "The file is being read."
-        if not found.num_rows:
-            return "No row of this file can be used."
-        if _HELD in self._troubles or (held is not None and not held.num_rows):
-            return "The held-out file cannot be used as it is."
-        if self._path(_HELD) and held is None:
-            return "The held-out file is being read."
-        if self._num_bad and not self.draft.skip_bad_rows:
-            return "Correct the bad rows and press r, or leave them out with s."
-        return ""
+        return self.state.stop
 
     @property
     def forward(self) -> str:
-        return "Continue, the count goes on" if _TOKENS in self._asked else "Continue to the method"
+        if self.stop:
+            return "Continue"
+        return "Continue, the count goes on" if TOKENS in self._asked else "Continue to the method"
 
     def first(self) -> Widget | None:
-        if not self.stop and self._is_typing:
-            return None  # the bar must not take the keys of somebody who is still typing
-        if self._asks_mapping:
+        if not self.stop:
+            # The bar must not take the keys of somebody who is still typing.
+            focused = self.screen.focused
+            return (
+                focused if isinstance(focused, Rows | PathInput) and not self._is_typing else None
+            )
+        if self.state.asks_mapping:
             return self.query_one(MappingRows)
-        if self.stop and self._choices() and self._path(_ROWS):
+        if self.stop and self.state.choices(self.size.width) and self._path(ROWS):
             return self.query_one("#choices", Rows)
-        at_fault = _HELD if _HELD in self._troubles else _ROWS
+        at_fault = HELD if HELD in self._troubles else ROWS
         return self._field(at_fault)
 
     def help_lines(self) -> list[str]:
@@ -167,7 +149,7 @@ class DataPane(Pane):
         message.stop()
         self._is_typing = False
         self._read_missing()
-        if not self._path(_ROWS):
+        if not self._path(ROWS):
             self.action_list()
         elif not self.stop:
             self.post_message(self.Onward(self))
@@ -182,15 +164,15 @@ class DataPane(Pane):
     def on_rows_opened(self, message: Rows.Opened) -> None:
         message.stop()
         kind, _, value = message.key.partition(":")
-        if kind == _BROWSE:
+        if kind == BROWSE:
             self.action_browse()
-        elif kind == _SKIP:
+        elif kind == SKIP:
             self.action_skip()
-        elif kind == "layout":
+        elif kind == LAYOUT:
             self.change(self.draft.choose("data.format", value))
             self.action_read()
         else:
-            self._take(_ROWS, value)
+            self._take(ROWS, value)
 
     def on_mapping_rows_confirmed(self, message: MappingRows.Confirmed) -> None:
         message.stop()
@@ -199,14 +181,14 @@ class DataPane(Pane):
 
     def action_list(self) -> None:
         """From the fields to what can be chosen below them."""
-        if self._asks_mapping:
+        if self.state.asks_mapping:
             self.query_one(MappingRows).focus()
-        elif self._choices():
+        elif self.state.choices(self.size.width):
             self.query_one("#choices", Rows).focus()
 
     def action_skip(self) -> None:
         """Leave the rows out that cannot be used, or take that back."""
-        if not self._num_bad:
+        if not self.state.num_bad:
             return
         self.change(replace(self.draft, skip_bad_rows=not self.draft.skip_bad_rows))
         self._draw()
@@ -214,12 +196,12 @@ class DataPane(Pane):
     def action_read(self) -> None:
         """Read both files from their beginning."""
         self._is_typing = False
-        self._void(_ROWS)
-        self._void(_HELD)
+        self._void(ROWS)
+        self._void(HELD)
         draft = replace(self.draft, inspection=None, held_out=None, counting=None, suggestions=())
         self.change(draft)
         self._read_missing()
-        self._field(_ROWS).focus()
+        self._field(ROWS).focus()
 
     def action_page(self, by: int) -> None:
         for paper in self.query(Paper):
@@ -229,10 +211,10 @@ class DataPane(Pane):
         """Choose a file by walking through the folders."""
         from tui.screens.picker import PickerScreen
 
-        question = _HELD if self._field(_HELD).has_focus else _ROWS
-        typed = Path(self._path(question) or self._path(_ROWS)).expanduser()
+        question = HELD if self._field(HELD).has_focus else ROWS
+        typed = Path(self._path(question) or self._path(ROWS)).expanduser()
         folder = typed if typed.is_dir() else typed.parent
-        title = "Choose a data file" if question == _ROWS else "Choose a file of held-out rows"
+        title = "Choose a data file" if question == ROWS else "Choose a file of held-out rows"
         self.app.push_screen(
             PickerScreen(title, folder.resolve() if folder.is_dir() else Path.cwd(), folders=False),
             lambda path: self._take(question, str(path)) if path is not None else None,
@@ -240,8 +222,8 @@ class DataPane(Pane):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "skip":
-            return bool(self._num_bad)
-        return bool(self._path(_ROWS)) if action == "read" else True
+            return bool(self.state.num_bad)
+        return bool(self._path(ROWS)) if action == "read" else True
 
     # Reading.
 
@@ -256,7 +238,7 @@ class DataPane(Pane):
             case "tokens", Inspection():
                 self.change(replace(self.draft, inspection=value, counting=None))
             case "tokens", (Unreadable() | TailfinError()) as trouble:
-                self._troubles[_TOKENS] = trouble
+                self._troubles[TOKENS] = trouble
                 self.draft = replace(self.draft, counting=None)
             case "held", Inspection():
                 self.change(replace(self.draft, held_out=value))
@@ -265,14 +247,8 @@ class DataPane(Pane):
                 self._offer_mapping()
         self.settle()
         self._draw()
-        if self.stop and not self._is_typing and self.focused_field is not None:
+        if self.stop and not self._is_typing and isinstance(self.screen.focused, PathInput):
             self._go_where_it_stops()
-
-    @property
-    def focused_field(self) -> PathInput | None:
-        """The path that the cursor is in."""
-        focused = self.screen.focused
-        return focused if isinstance(focused, PathInput) else None
 
     def _take(self, question: str, path: str) -> None:
         """A file that was chosen rather than typed: read at once."""
@@ -290,8 +266,8 @@ class DataPane(Pane):
         self._completions = ()
         if self._pause is not None:
             self._pause.stop()
-        draft = _with(self.draft, _PATHS[question], path)
-        if question == _ROWS:
+        draft = _with(self.draft, PATHS[question], path)
+        if question == ROWS:
             is_filed = path == self.draft.filed.get("data.path")
             for setting, nothing in (("data.columns", {}), ("data.format", "auto")):
                 draft = draft.forget(setting)
@@ -303,16 +279,16 @@ class DataPane(Pane):
     def _void(self, question: str) -> None:
         """Forget what is being asked about a file."""
         self._readers[question].cancel()
-        for name in (question, _TOKENS) if question == _ROWS else (question,):
+        for name in (question, TOKENS) if question == ROWS else (question,):
             self.forget(name)
             self._asked.pop(name, None)
             self._troubles.pop(name, None)
-        if question == _ROWS and self.draft.counting is not None:
+        if question == ROWS and self.draft.counting is not None:
             self.draft.counting.cancel()
 
     def _read_missing(self) -> None:
         """Read what is named and neither known nor refused nor being read."""
-        for question, found in ((_ROWS, self.draft.inspection), (_HELD, self.draft.held_out)):
+        for question, found in ((ROWS, self.draft.inspection), (HELD, self.draft.held_out)):
             if not self._path(question) or found is not None:
                 continue
             if question in self._asked or question in self._troubles:
@@ -333,30 +309,22 @@ class DataPane(Pane):
         try:
             counting = self.draft.counting or count_tokens(self.draft)
         except TailfinError as error:
-            self._troubles[_TOKENS] = error
+            self._troubles[TOKENS] = error
             return
         if counting is not None:
-            self._asked[_TOKENS] = time.monotonic()
+            self._asked[TOKENS] = time.monotonic()
             self.change(replace(self.draft, counting=counting))
-            self.ask(_TOKENS, counting.result)
+            self.ask(TOKENS, counting.result)
 
     def _path(self, question: str) -> str:
-        return self.draft.text(_PATHS[question])
+        return self.draft.text(PATHS[question])
 
     def _field(self, question: str) -> PathInput:
         return self.query_one(f"#{question}-path", PathInput)
 
-    @property
-    def _num_bad(self) -> int:
-        return num_bad(self.draft.inspection) + num_bad(self.draft.held_out)
-
-    @property
-    def _asks_mapping(self) -> bool:
-        return is_mappable(self._troubles.get(_ROWS))
-
     def _offer_mapping(self) -> None:
-        trouble = self._troubles.get(_ROWS)
-        if isinstance(trouble, Unreadable) and self._asks_mapping:
+        trouble = self._troubles.get(ROWS)
+        if isinstance(trouble, Unreadable) and self.state.asks_mapping:
             self.query_one(MappingRows).offer(
                 trouble.file_columns,
                 trouble.first_values,
@@ -364,8 +332,7 @@ class DataPane(Pane):
             )
 
     def _go_where_it_stops(self) -> None:
-        self.query_one(MappingRows).display = self._asks_mapping  # what is hidden takes no focus
-        self.query_one("#choices", Rows).display = bool(self._choices())
+        self._show_choices()
         wanted = self.first()
         if wanted is not None:
             wanted.focus()
@@ -374,103 +341,50 @@ class DataPane(Pane):
 
     def _tick(self) -> None:
         if self._asked:
-            self.query_one("#said", Sheet).show(self._said())
+            self._say()
+
+    def _say(self) -> None:
+        said = [(("  ", ""), *self.state.said())]
+        self.query_one("#said", Sheet).show(said if self._is_short else [BLANK, *said, BLANK])
+
+    @property
+    def _is_short(self) -> bool:
+        return self.size.height < 18
 
     def _draw(self) -> None:
         if not self.size.width:
             return
-        completions, choices = self.query_one("#completions", Sheet), self._choices()
-        names = [name.rstrip("/").rpartition("/")[2] for name in self._completions]
-        listed = wrapped("  ".join(names), max(self.size.width - 14, 20), "dim")[:2]
-        completions.show(listed if names else [])
-        self.query_one("#said", Sheet).show(self._said())
-        self.query_one(MappingRows).display = self._asks_mapping
-        rows = self.query_one("#choices", Rows)
-        rows.display = bool(choices)
-        rows.fill(choices)
-        report, sample = self.query_one("#report", Paper), self.query_one("#sample", Paper)
-        found = self.draft.inspection
-        sample.display = self.tailfin.size.width >= 100 and found is not None
+        self._say()
+        self._show_completions()
+        self._show_choices()
+        is_wide = self.tailfin.size.width >= 100
+        self.query_one("#sample").display = is_wide and self.draft.inspection is not None
+        # The room for what was found is known once what stands above it has its height.
         self.call_after_refresh(self._draw_found)
-        if report.content_size.width:
-            self._draw_found()
         self.refresh_bindings()
 
     def _draw_found(self) -> None:
         report, sample = self.query_one("#report", Paper), self.query_one("#sample", Paper)
-        width = max(report.content_size.width, 20)
-        drawn, found = self._report(width), self.draft.inspection
-        if found is not None and found.sample:
-            if sample.display:
-                sample.put(sample_lines(found.sample, max(sample.content_size.width, 20)))
-            else:
-                drawn += [BLANK, *sample_lines(found.sample, width)]
+        width, state = max(report.content_size.width, 20), self.state
+        drawn = state.report(width)
+        if sample.display:
+            sample.put(state.sample(max(sample.content_size.width, 20)))
+        elif rows := state.sample(width):
+            drawn += [BLANK, *rows]
         report.put(drawn)
 
-    def _said(self) -> list[Line]:
-        """One line on what was found, or on what is being done and for how long."""
-        says: Line = BLANK
-        found = self.draft.inspection
-        if _ROWS in self._asked:
-            says = line(f"Reading the file ...{self._for(_ROWS)}")
-        elif self._asks_mapping:
-            says = line("Nobody knows these columns. ", ("Left and Right", "key"), " choose.")
-        elif _ROWS in self._troubles:
-            says = line(("FAIL", "fail"), "  The file was not read.")
-        elif found is not None:
-            says = headline(found, self.draft)
-            if _TOKENS in self._asked:
-                says = (*says, *line((f", counting tokens ...{self._for(_TOKENS)}", "dim")))
-        elif not self._path(_ROWS):
-            says = line("What the model is to learn, one conversation per row.")
-        return [BLANK, (("  ", ""), *says), BLANK]
+    def _show_completions(self) -> None:
+        names = [name.rstrip("/").rpartition("/")[2] for name in self._completions]
+        listed = wrapped("  ".join(names), max(self.size.width - 14, 20), "dim")[:2]
+        self.query_one("#completions", Sheet).show(listed if names else [])
 
-    def _for(self, question: str) -> str:
-        seconds = int(time.monotonic() - self._asked[question])
-        return f" {seconds} s" if seconds else ""
-
-    def _choices(self) -> list[Row]:
-        """What can be chosen in this state besides typing another path."""
-        if not self._path(_ROWS):
-            rows = [Row(f"{_BROWSE}:", line("Browse the files of this box", ("  F3", "key")))]
-            room = max(self.size.width - 36, 20)
-            return rows + [
-                Row(
-                    f"recent:{one.path}",
-                    line(padded(clip_start(one.path, room), room), " ", (one.source, "dim")),
-                )
-                for one in self._recent
-            ]
-        if layouts := other_layouts(self._troubles.get(_ROWS)):
-            return [
-                Row(f"layout:{name}", line(f"Read it as {LAYOUTS[name]}", (f"  {name}", "dim")))
-                for name in layouts
-            ]
-        if self._num_bad and self.draft.inspection is not None:
-            says = f"Leave the {self._num_bad} bad rows out and train on the others"
-            if self.draft.skip_bad_rows:
-                says = f"Take the {self._num_bad} bad rows back, they are left out now"
-            return [Row(_SKIP, line(says, ("  s", "key")))]
-        return []
-
-    def _report(self, width: int) -> list[Line]:
-        if _ROWS in self._troubles:
-            return trouble_lines(self._troubles[_ROWS], width)
-        found, held = self.draft.inspection, self.draft.held_out
-        if found is None:
-            return []
-        drawn: list[Line] = []
-        if _HELD in self._troubles:
-            drawn += [line(("The held-out file:", "title"))]
-            drawn += [*trouble_lines(self._troubles[_HELD], width), BLANK]
-        told = summary(found, self.draft.resolve(placeholders=True).spec.data, held)
-        if found.tokens is not None:
-            told += token_facts(found.tokens)
-        drawn += fact_lines(told, width)
-        findings = finding_lines([*found.findings, *(held.findings if held else ())], width)
-        if _TOKENS in self._troubles:
-            findings += trouble_lines(self._troubles[_TOKENS], width)
-        return [*drawn, BLANK, *findings] if findings else drawn
+    def _show_choices(self) -> None:
+        """Show what has to be chosen; what is hidden takes no focus."""
+        state = self.state
+        self.query_one(MappingRows).display = state.asks_mapping
+        rows, choices = self.query_one("#choices", Rows), state.choices(self.size.width)
+        rows.display = bool(choices)
+        rows.fill(choices)
 
 
 def _question(field: Input) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.data.faults import KINDS
 from engine.data.text import counted
 from engine.errors import TailfinError
-from engine.findings import Finding, Severity, any_fail
+from engine.findings import Finding, Severity, any_fail, worst_first
 from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
 
@@ -107,14 +109,18 @@ def finding_lines(findings: Sequence[Finding], width: int) -> list[Line]:
     """Each finding with its word, its message and its fix, wrapped."""
     drawn: list[Line] = []
     for finding in findings:
-        for number, part in enumerate(wrapped(finding.message, max(width - 6, 8))):
-            head = f"{_WORDS[finding.severity]:<6}" if number == 0 else " " * 6
-            drawn.append((*line((head, finding.severity)), *part))
+        told = wrapped(finding.message, max(width - 6, 8))
         if finding.fix:
-            drawn += [
-                (("      ", ""), *part) for part in wrapped(finding.fix, max(width - 6, 8), "dim")
-            ]
+            told += wrapped(finding.fix, max(width - 6, 8), "dim")
+        drawn += _marked(_WORDS[finding.severity], finding.severity, told)
     return drawn
+
+
+def _marked(word: str, role: str, told: Sequence[Line]) -> list[Line]:
+    """Lines beside a word that stands before the first of them."""
+    return [
+        (*line((f"{'' if number else word:<6}", role)), *part) for number, part in enumerate(told)
+    ]
 
 
 def sample_lines(rows: Sequence[SampleRow], width: int) -> list[Line]:
@@ -134,11 +140,43 @@ def sample_lines(rows: Sequence[SampleRow], width: int) -> list[Line]:
     return drawn[:-1]
 
 
-def trouble_lines(trouble: Unreadable | TailfinError, width: int) -> list[Line]:
-    """Why a file was not read, and what to do about it."""
-    error = trouble if isinstance(trouble, TailfinError) else trouble.error
+def data_findings(findings: Sequence[Finding], width: int, *, left_out: bool) -> list[Line]:
+    """Findings worst first; those of rows that are left out stand last, their fix is not needed."""
+    ordered = worst_first(findings)
+    out = [f for f in ordered if left_out and f.severity == "fail" and _is_of_rows(f)]
+    rest = [_for_screens(f) for f in ordered if f not in out]
+    drawn = finding_lines(rest, width)
+    for finding in out:
+        drawn += _marked("OUT", "dim", wrapped(finding.message, max(width - 6, 8), "dim"))
+    return drawn
+
+
+def trouble_lines(
+    trouble: Unreadable | TailfinError, width: int, *, is_asked: bool = False
+) -> list[Line]:
+    """Why a file was not read, and what to do about it; less where the screen asks for that."""
+    if isinstance(trouble, TailfinError):
+        return _told(trouble, width)
+    if trouble.proposal is not None:
+        reason = f"Proposed above, because {trouble.proposal.reason}."
+        return wrapped(f"The columns are not a layout that is known by name. {reason}", width)
+    if is_asked or trouble.file_columns:
+        return wrapped(trouble.error.message, width)
+    return _told(trouble.error, width)
+
+
+def _told(error: TailfinError, width: int) -> list[Line]:
     drawn = wrapped(error.message, width)
     return [*drawn, BLANK, *wrapped(error.hint, width, "value")] if error.hint else drawn
+
+
+def _is_of_rows(finding: Finding) -> bool:
+    return finding.id.removeprefix("data.") in KINDS
+
+
+def _for_screens(finding: Finding) -> Finding:
+    """What is a flag on the command line is a key here."""
+    return replace(finding, fix=finding.fix.replace("--skip-bad-rows", "the key s"))
 
 
 def _rows(found: Inspection) -> str:

@@ -26,6 +26,8 @@ PARTS = {
 NEEDED = ("prompt", "completion")
 _CONFIRM = "confirm"
 _COLUMN_CELLS = 20
+# Cells from which a part is explained and its example still has room.
+_EXPLAINED_FROM = 74
 _SEVERAL = ("data.mixed", "data.two-readings")
 
 
@@ -125,11 +127,13 @@ class MappingRows(Rows):
         column = self._chosen.get(part, "")
         nothing = "choose" if part in NEEDED else "none"
         name = padded(inert(column) or nothing, _COLUMN_CELLS)
-        room = max(self.content_size.width - 40 - _COLUMN_CELLS, 0)
+        width = self.content_size.width - 2
+        explained = f"{PARTS[part]:<21}" if width >= _EXPLAINED_FROM else ""
+        room = max(width - 17 - len(explained) - _COLUMN_CELLS, 0)
         example = clip(inert(self._values.get(column, "")), room)
         return line(
             f"{part:<11}",
-            (f"{PARTS[part]:<21}", "dim"),
+            (explained, "dim"),
             "< ",
             (name, "value" if column else "warn" if part in NEEDED else "dim"),
             " >  ",
