@@ -12,12 +12,16 @@ from typing import ClassVar, Literal
 
 from textual import events
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
 
 from engine.runs.store import RunFolder
+from tui import places
 from tui.look import DARK, LIGHT
 from tui.options import Opening, Options
 from tui.screens.base import TailfinScreen
+from tui.screens.modal import SETTLE_S
 from tui.screens.small import LEAST, SmallScreen
 
 
@@ -69,73 +73,46 @@ class TailfinApp(App[list[str]]):
             # Textual leaves both to Python, which dies with mouse and alternate screen still on.
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, self.leave)
-        self.open_first()
 
-    def open_first(self) -> None:
-        """The screen the command line named."""
-        opening = self.opening
-        match opening.place:
-            case "attach" if opening.run is not None:
-                self.open_run(opening.run)
-            case "replay" if opening.run is not None:
-                self.replay(opening.run, opening.speed)
-            case "demo":
-                self.open_demo()
-            case _:
-                self.go_home()
-
-    # Where a person can go. Each screen is imported when it is first opened.
+    def get_default_screen(self) -> Screen[None]:
+        """The screen the command line named, without an empty one painted before it."""
+        screen = places.first(self.opening)
+        # textual 8.2.8 gives pushed screens a callback and takes it from switched ones: without
+        # one, the first screen could never be switched.
+        screen._push_result_callback(self, None)
+        return screen
 
     def go_home(self) -> None:
-        from tui.screens.home import HomeScreen
-
-        self._show(HomeScreen())
+        """The list of runs."""
+        self._show(places.home())
 
     def open_wizard(self) -> None:
         """A new run."""
-        from tui.draft import Draft
-        from tui.screens.wizard import WizardScreen
-
-        self._show(WizardScreen(Draft()))
+        self._show(places.wizard())
 
     def open_demo(self) -> None:
         """The wizard with the embedded model and data filled in."""
-        from tui.draft import demo_draft
-        from tui.screens.wizard import WizardScreen
-
-        self._show(WizardScreen(demo_draft()))
+        self._show(places.demo())
 
     def open_run(self, run: RunFolder) -> None:
-        """A run as it is now: the monitor while it lives, else its result or why it ended."""
-        from tui.feed import LiveFeed
-        from tui.screens.monitor import MonitorScreen
-
-        self._show(MonitorScreen(LiveFeed(run)))
+        """A run in the monitor, at work or ended."""
+        self._show(places.monitor(run))
 
     def replay(self, run: RunFolder, speed: float = 20.0) -> None:
         """A recorded run in the monitor."""
-        from tui.feed import ReplayFeed
-        from tui.screens.monitor import MonitorScreen
-
-        self._show(MonitorScreen(ReplayFeed(run, speed=speed)))
+        self._show(places.replay(run, speed))
 
     def open_result(self, run: RunFolder) -> None:
         """What a finished or stopped run delivered."""
-        from tui.screens.result import ResultScreen
-
-        self._show(ResultScreen(run))
+        self._show(places.result(run))
 
     def open_failure(self, run: RunFolder) -> None:
         """Why a run ended and what to do."""
-        from tui.screens.failure import FailureScreen
-
-        self._show(FailureScreen(run))
+        self._show(places.failure(run))
 
     def open_chat(self, run: RunFolder) -> None:
         """Talk to the base and the tuned model."""
-        from tui.screens.chat import ChatScreen
-
-        self._show(ChatScreen(run))
+        self._show(places.chat(run))
 
     def say(
         self, text: str, severity: Literal["information", "warning", "error"] = "information"
@@ -192,21 +169,23 @@ class TailfinApp(App[list[str]]):
         elif not is_small and isinstance(self.screen, SmallScreen):
             self.pop_screen()
 
+    def pop_screen(self) -> AwaitComplete:
+        self.delay_update(SETTLE_S)
+        return super().pop_screen()
+
     def _fatal_error(self) -> None:
         """In place of textual's traceback with local variables: a sentence, the rest in a file."""
         from rich.text import Text
 
         from tui.mishap import record
 
-        error = self._exception or RuntimeError("unknown")
-        self._exit_renderables.append(Text(record(error)))
+        if not self._exit_renderables:  # what fails after it is most often its echo
+            self._exit_renderables.append(Text(record(self._exception or RuntimeError("unknown"))))
         self._close_messages_no_wait()
 
     def _show(self, screen: TailfinScreen) -> None:
         """Replace the screen that is shown; modal ones above it go with it."""
-        while len(self.screen_stack) > 1:
-            if len(self.screen_stack) == 2:
-                self.switch_screen(screen)
-                return
+        self.delay_update(SETTLE_S)
+        while isinstance(self.screen, ModalScreen):
             self.pop_screen()
-        self.push_screen(screen)
+        self.switch_screen(screen)

@@ -8,6 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 T = TypeVar("T")
+# A new screen is painted once it has settled: each of its half-made states costs a whole frame.
+SETTLE_S = 0.1
 
 
 class Modal(ModalScreen[T]):
@@ -18,3 +20,6 @@ class Modal(ModalScreen[T]):
         Binding("ctrl+c", "app.interrupt", "leave tailfin", show=False, priority=True),
         Binding("ctrl+z", "app.suspend_process", "to the shell", show=False),
     ]
+
+    def on_mount(self) -> None:
+        self.app.delay_update(SETTLE_S)
