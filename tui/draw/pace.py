@@ -13,8 +13,10 @@ from engine.runs.status import Status
 
 # Steps that the speed of now is read from.
 _RECENT = 50
-# The run is called quiet past both of these.
+# The run is called quiet past both of these: so long, and so many usual steps.
 QUIET_S, QUIET_TIMES = 30.0, 10.0
+# The same while no two steps have told how long one takes: the first may compile for minutes.
+UNKNOWN_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,9 @@ def quiet_s(status: Status, now: float) -> float:
     if status.stage != "train" or evaluating(status):
         return 0.0
     step_s = pace(status).step_s
+    usual_s = UNKNOWN_S if math.isnan(step_s) else QUIET_TIMES * step_s
     age_s = now - status.last_time
-    return age_s if age_s > QUIET_S and age_s > QUIET_TIMES * step_s else 0.0
+    return age_s if age_s > max(QUIET_S, usual_s) else 0.0
 
 
 def evaluating(status: Status) -> bool:

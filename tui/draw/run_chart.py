@@ -9,6 +9,10 @@ from tui.draw.line import Line, Run, line
 from tui.draw.plot import Curve, plot
 
 _ANCHOR = "anchor"
+# Spans beyond these are drawn as they are: their powers of ten would be no floats.
+_SMALLEST, _LARGEST = 1e-300, 1e300
+# Steps of the y axis that its range is rounded to: fewer waste room, more repaint it often.
+_MOST_PARTS = 8
 # Parts of a run's length at which the x axis ends before it shows the whole.
 _PARTS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
 
@@ -65,10 +69,11 @@ def y_range(low: float, high: float, *, is_log: bool) -> tuple[float, float]:
     """The range of the y axis: rounded outwards, so that few new values change it."""
     if is_log:
         return _log_round(low, up=False), _log_round(high, up=True)
-    if not low < high:
+    span = high - low
+    if not _SMALLEST < span < _LARGEST:
         return low, high
-    step = 10.0 ** math.floor(math.log10(high - low))
-    step = next(step * part for part in (0.1, 0.2, 0.5, 1) if (high - low) / (step * part) <= 12)
+    power = 10.0 ** math.floor(math.log10(span))
+    step = next(power * part for part in (0.2, 0.5, 1, 2) if span <= _MOST_PARTS * power * part)
     return math.floor(low / step) * step, math.ceil(high / step) * step
 
 

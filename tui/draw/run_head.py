@@ -84,7 +84,7 @@ def stage_line(observed: Observed, now: float, width: int, *, ascii_only: bool) 
         said = [_floored(share), *_amounts(progress)]
         return _progress_line(progress.stage, share, said, width, ascii_only)
     if not status.stage:
-        return line(("start", "strong"), "  waiting for the worker's first word")
+        return line(("start", "strong"), clip("  waiting for the worker's first word", width - 5))
     since_s = now - status.last_time
     for_s = f"for {clock(since_s)}" if since_s >= 2 else ""
     detail = status.stage_detail or _DETAILS.get(status.stage, "")
