@@ -60,7 +60,10 @@ class TailfinApp(App[list[str]]):
         self.last_words: list[str] = []
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.theme = LIGHT.name if self.options.theme == "light" else DARK.name
+        chosen = LIGHT if self.options.theme == "light" else DARK
+        # Set without its watcher, which would parse every style sheet a second time.
+        self.set_reactive(App.theme, chosen.name)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     @property
     def ascii_only(self) -> bool:

@@ -8,38 +8,12 @@ from rich.cells import cell_len, set_cell_size
 
 from engine.data.text import inert
 
-# (text, role); a role is a name in ROLES, "" for plain text
+# (text, role); roles and what they look like are in tui/look.py, "" is plain text. Severities and
+# states are always said in words too: colour alone means nothing on some terminals.
 Run = tuple[str, str]
 Line = tuple[Run, ...]
 
 BLANK: Line = ()
-# Each role is a component class of Sheet (`role--warn`), coloured in app.tcss. Severities and
-# states are always said in words too: colour alone means nothing on some terminals.
-ROLES = (
-    "dim",
-    "strong",
-    "title",
-    "key",
-    "ok",
-    "info",
-    "warn",
-    "fail",
-    "accent",
-    "value",
-    "cursor",
-    "chosen",
-    "curve-1",
-    "curve-2",
-    "curve-3",
-    "part-1",
-    "part-2",
-    "part-3",
-    "part-4",
-    "part-5",
-    "part-6",
-    "part-7",
-    "over",
-)
 
 
 def line(*parts: str | Run) -> Line:

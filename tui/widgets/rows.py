@@ -164,7 +164,7 @@ class Rows(Sheet, can_focus=True):
         if self._rows and self._top + y == self.cursor and self.has_focus:
             return self.strip(
                 tuple((text, "cursor") for text, _ in drawn),
-                under=self.rich_style + self.get_component_rich_style("role--cursor", partial=True),
+                under=self.rich_style + self.role_style("cursor"),
             )
         return self.strip(drawn)
 

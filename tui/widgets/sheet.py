@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -12,7 +11,8 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.draw.line import ROLES, Line, fit
+from tui.draw.line import Line, fit
+from tui.look import role_styles
 
 
 class Sheet(Widget):
@@ -22,7 +22,6 @@ class Sheet(Widget):
     each new line is compared with what stands there and only the span that differs is repainted.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"role--{role}" for role in ROLES}
     DEFAULT_CSS = "Sheet { width: 1fr; height: auto; }"
 
     def __init__(
@@ -80,13 +79,12 @@ class Sheet(Widget):
         """The line as Textual draws it, over the widget's own style or the one given."""
         base = self.rich_style if under is None else under
         runs = fit(drawn, self.content_size.width)
-        segments = [Segment(text, base + self._role(role, base)) for text, role in runs]
+        segments = [Segment(text, base + self.role_style(role)) for text, role in runs]
         return Strip(segments, self.content_size.width)
 
-    def _role(self, role: str, base: Style) -> Style:
-        if not role:
-            return base
-        return self.get_component_rich_style(f"role--{role}", partial=True)
+    def role_style(self, role: str) -> Style:
+        """What a role looks like under the theme of now."""
+        return role_styles(self.app.theme)[role]
 
 
 def _changed(old: Line, new: Line) -> tuple[int, int] | None:
