@@ -105,9 +105,13 @@ class TailfinApp(App[list[str]]):
         """A recorded run in the monitor."""
         self._show(places.replay(run, speed))
 
-    def open_result(self, run: RunFolder) -> None:
+    def open_result(self, run: RunFolder, *, has_chatted: bool = False) -> None:
         """What a finished or stopped run delivered."""
-        self._show(places.result(run))
+        self._show(places.result(run, has_chatted=has_chatted))
+
+    def open_comparison(self, run: RunFolder) -> None:
+        """Base against tuned, as measured last."""
+        self._show(places.comparison(run))
 
     def open_failure(self, run: RunFolder) -> None:
         """Why a run ended and what to do."""

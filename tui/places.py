@@ -58,11 +58,18 @@ def replay(run: RunFolder, speed: float) -> TailfinScreen:
     return MonitorScreen(ReplayFeed(run, speed=speed))
 
 
-def result(run: RunFolder) -> TailfinScreen:
+def result(run: RunFolder, *, has_chatted: bool = False) -> TailfinScreen:
     """What a run delivered."""
     from tui.screens.result import ResultScreen
 
-    return ResultScreen(run)
+    return ResultScreen(run, has_chatted=has_chatted)
+
+
+def comparison(run: RunFolder) -> TailfinScreen:
+    """Base against tuned, as measured last."""
+    from tui.screens.compare import CompareScreen
+
+    return CompareScreen(run)
 
 
 def failure(run: RunFolder) -> TailfinScreen:

@@ -1,0 +1,113 @@
+"""What the result screen knows of a run: what it delivered, exported and measured, and its jobs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import TailfinError
+from engine.evaluate.delivered import Delivered, find_delivered
+from engine.evaluate.questions import usual_questions
+from engine.evaluate.report import EvalReport, last_evaluation
+from engine.export.report import ExportReport, read_report
+from engine.export.targets import FORMS, Form, refuse_impossible
+from engine.runs.events import Evaluated
+from engine.runs.store import RunFolder
+from engine.take_home import copy_here
+
+
+@dataclass(frozen=True, slots=True)
+class ExportView:
+    """One form of export: its report where it was made, else why it cannot be made or read."""
+
+    form: Form
+    path: Path
+    report: ExportReport | None
+    refused: str = ""
+    damaged: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultView:
+    """A delivered run at one moment. `files` are (name, bytes) of what was delivered.
+
+    `questions` are those both models are asked, None for held-out rows; `copy_home` is the command
+    that takes the exports, or else what was delivered, to a person's own machine.
+    """
+
+    delivered: Delivered
+    files: tuple[tuple[str, int], ...]
+    exports: tuple[ExportView, ...]
+    evaluation: RunFolder | None
+    report: EvalReport | None
+    questions: Path | None
+    copy_home: str
+
+    @property
+    def run(self) -> RunFolder:
+        return self.delivered.run
+
+    @property
+    def base_eval(self) -> Evaluated | None:
+        """The base on the held-out rows, as measured before the first step."""
+        return next((e for e in self.delivered.status.evals if e.step == 0), None)
+
+    @property
+    def tuned_eval(self) -> Evaluated | None:
+        """What was delivered on the held-out rows: the best evaluation, or the last one."""
+        after = [e for e in self.delivered.status.evals if e.step > 0]
+        finite = [e for e in after if math.isfinite(e.loss)]
+        if finite and self.delivered.spec.eval.keep_best:
+            return min(finite, key=lambda e: e.loss)
+        return after[-1] if after else None
+
+    @property
+    def possible_forms(self) -> tuple[Form, ...]:
+        """Forms this run can be exported to."""
+        return tuple(export.form for export in self.exports if not export.refused)
+
+    @property
+    def missing_forms(self) -> tuple[Form, ...]:
+        """Possible forms that were not exported yet."""
+        return tuple(e.form for e in self.exports if not e.refused and e.report is None)
+
+
+def read_result(run: RunFolder) -> ResultView:
+    """The result of a run, read from disk; raises TailfinError while there is none."""
+    delivered = find_delivered(run)
+    found = last_evaluation(run)
+    exports = tuple(_export(delivered, form) for form in FORMS)
+    is_exported = any(export.report is not None for export in exports)
+    return ResultView(
+        delivered,
+        files_of(delivered.result),
+        exports,
+        found[0] if found else None,
+        found[1] if found else None,
+        usual_questions(delivered.spec),
+        copy_here(run.exports if is_exported else delivered.result),
+    )
+
+
+def files_of(folder: Path) -> tuple[tuple[str, int], ...]:
+    """Names and sizes of the files of a folder, the biggest first."""
+    try:
+        found = [(path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted(found, key=lambda file: (-file[1], file[0])))
+
+
+def _export(delivered: Delivered, form: Form) -> ExportView:
+    path = delivered.run.exports / form
+    try:
+        refuse_impossible(delivered, [form])
+    except TailfinError as error:
+        return ExportView(form, path, None, refused=error.message)
+    if not path.exists():
+        return ExportView(form, path, None)
+    try:
+        return ExportView(form, path, read_report(path))
+    except TailfinError as error:
+        return ExportView(form, path, None, damaged=error.message)
