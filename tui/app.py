@@ -21,8 +21,8 @@ from tui import places
 from tui.look import DARK, LIGHT
 from tui.options import Opening, Options
 from tui.screens.base import TailfinScreen
-from tui.screens.modal import SETTLE_S
 from tui.screens.small import LEAST, SmallScreen
+from tui.settle import settle
 
 
 class TailfinApp(App[list[str]]):
@@ -177,7 +177,7 @@ class TailfinApp(App[list[str]]):
             self.pop_screen()
 
     def pop_screen(self) -> AwaitComplete:
-        self.delay_update(SETTLE_S)
+        settle(self)
         return super().pop_screen()
 
     def _fatal_error(self) -> None:
@@ -192,7 +192,7 @@ class TailfinApp(App[list[str]]):
 
     def _show(self, screen: TailfinScreen) -> None:
         """Replace the screen that is shown; modal ones above it go with it."""
-        self.delay_update(SETTLE_S)
+        settle(self)
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()
         self.switch_screen(screen)

@@ -51,7 +51,7 @@ class HomeScreen(TailfinScreen):
     def body(self) -> Iterable[Widget]:
         with Container(id="home"):
             yield Rows([_new_row()], id="runs")
-            yield Sheet(id="run-detail")
+            yield Sheet(_welcome(_NEW), id="run-detail")
 
     def heading(self) -> tuple[Line, Line]:
         roots = self._view.roots if self._view else ()

@@ -7,9 +7,9 @@ from typing import ClassVar, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from tui.settle import settle
+
 T = TypeVar("T")
-# A new screen is painted once it has settled: each of its half-made states costs a whole frame.
-SETTLE_S = 0.1
 
 
 class Modal(ModalScreen[T]):
@@ -22,4 +22,4 @@ class Modal(ModalScreen[T]):
     ]
 
     def on_mount(self) -> None:
-        self.app.delay_update(SETTLE_S)
+        settle(self.app)

@@ -14,6 +14,7 @@ from tui.draft import Draft
 from tui.draw.line import Line, line
 from tui.panes.base import Pane
 from tui.screens.base import TailfinScreen
+from tui.settle import settle
 from tui.widgets.next_bar import NextBar
 
 # step -> (module, class); a pane is imported when it is first shown
@@ -70,6 +71,7 @@ class WizardScreen(TailfinScreen):
     async def show_step(self, step: str) -> None:
         """Make the pane of a step from the draft and put the cursor where Enter goes on."""
         self.step = step
+        settle(self.app)
         module, name = STEPS[step]
         made: Pane = getattr(importlib.import_module(module), name)(self.draft)
         holder = self.query_one("#pane", Vertical)
