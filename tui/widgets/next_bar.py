@@ -17,7 +17,8 @@ class NextBar(Sheet, can_focus=True):
     """Enter on it posts `Pressed`; what stands in the way of it is shown beside it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "press", "continue", key_display="Enter")
+        Binding("enter,space", "press", "continue", key_display="Enter"),
+        Binding("up", "app.focus_previous", "into the fields", show=False),
     ]
     DEFAULT_CSS = "NextBar { height: 1; padding: 0 1; }"
 
