@@ -32,6 +32,8 @@ def main() -> int:
 
 
 def _with_screens(opening: Opening, options: Options) -> int:
+    if opening.place == "demo" and (code := _install_stack()):
+        return code
     # Nothing moves by itself: an animated scroll sends the screen many times over SSH.
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app import TailfinApp
@@ -40,6 +42,19 @@ def _with_screens(opening: Opening, options: Options) -> int:
     for said in app.run(mouse=options.mouse) or []:
         print(said)
     return app.return_code or EXIT_DONE
+
+
+def _install_stack() -> int:
+    """The demo trains: what that needs and is not here yet is installed before its screens open."""
+    from engine.cli.demo import missing_stack
+
+    missing = missing_stack()
+    if not missing:
+        return EXIT_DONE
+    from engine.cli.main import main as command_line
+
+    print(f"The training stack is not installed yet: {', '.join(missing)}.")
+    return command_line(["setup"])
 
 
 def _without_screens(words: Sequence[str]) -> int:

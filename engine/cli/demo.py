@@ -46,7 +46,7 @@ class _Demo:
         self._samples = bundled("samples")
 
     def play(self, *, export: bool) -> int:
-        if missing := _missing_stack():
+        if missing := missing_stack():
             print(f"The training stack is not installed yet: {', '.join(missing)}.")
             if code := self._stage("0 of 6  the training stack", ["setup"]):
                 return self._give_up("setup", code)
@@ -117,7 +117,7 @@ class _Demo:
         return code
 
 
-def _missing_stack() -> list[str]:
+def missing_stack() -> list[str]:
     """What the training imports and this Python does not have; asked without importing it."""
     from importlib.util import find_spec
 
