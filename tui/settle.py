@@ -22,6 +22,8 @@ def settle(app: App[Any]) -> None:
 
 
 def _lay_out(app: App[Any]) -> None:
+    if not app.screen_stack:  # the app has ended in the meantime
+        return
     screen = app.screen
     # What textual 8.2.8 does in Screen._on_timer_update, without its paint.
     if app._batch_count and screen.is_attached and screen._layout_required:
