@@ -66,9 +66,10 @@ def _download(found: Found) -> str:
     place = found.place
     if place.missing_bytes <= 0:
         return "nothing, all of it is in the cache"
-    here = f" of {size(place.total_bytes)}" if place.cached_bytes else ""
+    missing, total = size(place.missing_bytes), size(place.total_bytes)
+    of_total = f" of {total}" if missing != total else ""
     return (
-        f"{size(place.missing_bytes)}{here} when the run starts; "
+        f"{missing}{of_total} when the run starts; "
         f"{size(found.free_bytes)} are free at {found.cache}"
     )
 

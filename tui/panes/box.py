@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,6 +13,7 @@ from engine.data.text import counted
 from engine.doctor.checks import Group, all_findings
 from engine.doctor.facts import Box
 from engine.memory.cards import Card
+from tui.clipboard import copy
 from tui.draw.line import BLANK, Line, wrapped
 from tui.panes.base import Pane
 from tui.widgets.findings import FindingsView, Labelled
@@ -34,7 +35,17 @@ class _Checked:
 class BoxPane(Pane):
     """Shows the doctor's findings. Failures do not stop the person here, the review does."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "check", "check again")]
+    # They work from the bar too, where the cursor is most of the time.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy_fix", "copy the fix"),
+        Binding("r", "check", "check again"),
+        Binding("up,k", "list('move', -1)", "up", show=False),
+        Binding("down,j", "list('move', 1)", "down", show=False),
+        Binding("pageup", "list('page', -1)", "page up", show=False),
+        Binding("pagedown", "list('page', 1)", "page down", show=False),
+        Binding("home", "list('edge', -1)", "first", show=False),
+        Binding("end", "list('edge', 1)", "last", show=False),
+    ]
 
     def compose(self) -> ComposeResult:
         yield Sheet(id="verdict")
@@ -46,8 +57,6 @@ class BoxPane(Pane):
             self.action_check()
         else:
             self._show_findings()
-        # Going on needs no more than Enter here too, and the keys of the list work at once.
-        self.call_after_refresh(self.query_one(Rows).focus)
 
     @property
     def stop(self) -> str:
@@ -75,6 +84,27 @@ class BoxPane(Pane):
         self._is_asking = True
         self._show_verdict()
         self.ask(_CHECK, _check)
+
+    def action_copy_fix(self) -> None:
+        """Copy what mends the chosen finding."""
+        view = self.query_one(FindingsView)
+        if (finding := view.chosen) is not None and finding.fix:
+            view.say(copy(self.app, finding.fix))
+
+    def action_list(self, what: Literal["move", "page", "edge"], by: int) -> None:
+        """Move the cursor of the list from wherever the focus is."""
+        rows = self.query_one(Rows)
+        {"move": rows.action_move, "page": rows.action_page, "edge": rows.action_edge}[what](by)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action != "copy_fix":
+            return True
+        views = self.query(FindingsView)
+        finding = views.first().chosen if views else None
+        return finding is not None and bool(finding.fix)
+
+    def on_findings_view_chosen(self) -> None:
+        self.refresh_bindings()
 
     def answered(self, question: str, value: object) -> None:
         self._is_asking = False

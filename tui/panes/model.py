@@ -47,7 +47,7 @@ class ModelPane(Pane):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f3", "browse", "browse folders", key_display="F3"),
-        Binding("down", "list", "to the list", show=False),
+        Binding("up,down", "list", "to the list", show=False),
     ]
 
     def __init__(self, draft: Draft) -> None:

@@ -9,10 +9,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.message import Message
 
 from engine.data.text import counted
 from engine.findings import Finding, Severity
-from tui.clipboard import copy
 from tui.draw.line import BLANK, Line, clip, line, padded, wrapped
 from tui.widgets.paper import Paper
 from tui.widgets.rows import Row, Rows
@@ -25,6 +25,7 @@ _HEADINGS: dict[Severity, Callable[[int], str]] = {
     "info": lambda num: f"{num} good to know",
     "ok": lambda num: f"{num} in order",
 }
+_BESIDE_FROM = 100
 # The list keeps at least so many rows where the details stand below it.
 _LEAST_ROWS = 4
 
@@ -51,16 +52,20 @@ class FindingsView(Container):
     Enter posts `Rows.Opened`, for the pane around it to go on.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "copy_fix", "copy the fix")]
     DEFAULT_CSS = """
-    FindingsView { layout: vertical; height: 1fr; }
+    FindingsView { height: 1fr; }
     FindingsView > Paper { padding: 0 1; }
     """
+
+    class Chosen(Message):
+        """Another finding is under the cursor."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: dict[str, Labelled] = {}
         self._said = ""
+        self._is_beside = False
+        self._text_width = 78
 
     def compose(self) -> ComposeResult:
         yield FindingRows(id="findings")
@@ -83,89 +88,67 @@ class FindingsView(Container):
         self._arrange()
 
     def say(self, text: str) -> None:
-        """One sentence below the details, until another finding is chosen."""
+        """One sentence above the details, until another finding is chosen."""
         self._said = text
         self._show_details()
-
-    def action_copy_fix(self) -> None:
-        if (finding := self.chosen) is not None and finding.fix:
-            self.say(copy(self.app, finding.fix))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action != "copy_fix" or not self.is_mounted:
-            return True
-        finding = self.chosen
-        return finding is not None and bool(finding.fix)
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         message.stop()
         self._said = ""
         self._show_details()
-        self.refresh_bindings()
+        self.post_message(self.Chosen())
 
     def on_resize(self) -> None:
         self._arrange()
 
     def _arrange(self) -> None:
-        """Share the room between list and details, then draw both."""
+        """Share the room between list and details, then draw both.
+
+        In cells, not in shares: what is drawn must fit before the layout has been made.
+        """
         width, height = self.size
         if not width:
             return
-        rows, paper = self.query_one("#findings", Rows), self.query_one("#finding", Paper)
-        if self.screen.has_class("-narrow"):
-            needed = max(
-                (len(self._details(one, width - 2)) for one in self._shown.values()), default=0
-            )
-            room = max(height - needed - 2, _LEAST_ROWS)  # air above and below the details
-            kinds = len({one.finding.severity for one in self._shown.values()})
-            parted = len(self._shown) + 2 * kinds - 1
-            num_rows = parted if parted <= room else min(len(self._shown), room)
-            rows.styles.height, paper.styles.height = num_rows, max(height - num_rows, 0)
-            rows.styles.width = paper.styles.width = "1fr"
+        self._is_beside = width >= _BESIDE_FROM
+        room = height
+        list_width = detail_width = width
+        kinds = len({one.finding.severity for one in self._shown.values()})
+        num_parted = len(self._shown) + 2 * kinds - 1
+        if self._is_beside:
+            list_width = width * 56 // 100
+            detail_width = width - list_width
         else:
-            rows.styles.height = paper.styles.height = "1fr"
-            rows.styles.width, paper.styles.width = "56%", "44%"
-        self.call_after_refresh(self._draw)
-
-    def _draw(self) -> None:
-        rows = self.query_one("#findings", Rows)
-        width = rows.content_size.width - 2
-        labels = max((len(one.label) for one in self._shown.values()), default=0)
-        drawn = [Row(key, _summary(one, labels, width)) for key, one in self._shown.items()]
-        parted = _with_headings(drawn, [one.finding.severity for one in self._shown.values()])
-        rows.fill(parted if len(parted) <= rows.content_size.height else drawn)
+            needed = max((len(_details(one, width - 2)) for one in self._shown.values()), default=0)
+            room = max(height - needed - 2, _LEAST_ROWS)  # air above and below the details
+            room = min(num_parted if num_parted <= room else len(self._shown), room)
+        rows, paper = self.query_one("#findings", Rows), self.query_one("#finding", Paper)
+        self.styles.layout = "horizontal" if self._is_beside else "vertical"
+        rows.styles.width, rows.styles.height = list_width, room
+        paper.styles.width = detail_width
+        paper.styles.height = height if self._is_beside else max(height - room, 0)
+        paper.styles.padding = (0, 1, 0, 2) if self._is_beside else (0, 1)
+        self._text_width = detail_width - (3 if self._is_beside else 2)
+        drawn = self._drawn_rows(list_width - 2)
+        rows.fill(drawn if num_parted > room else _with_headings(drawn, self._severities()))
         self._show_details()
-        self.refresh_bindings()
+        self.post_message(self.Chosen())
+
+    def _drawn_rows(self, width: int) -> list[Row]:
+        labels = max((len(one.label) for one in self._shown.values()), default=0)
+        return [Row(key, _summary(one, labels, width)) for key, one in self._shown.items()]
+
+    def _severities(self) -> list[Severity]:
+        return [one.finding.severity for one in self._shown.values()]
 
     def _show_details(self) -> None:
-        paper = self.query_one("#finding", Paper)
         labelled = self._shown.get(self.query_one("#findings", Rows).key)
-        if labelled is None:
-            paper.put([])
-            return
-        lines = self._details(labelled, paper.content_size.width)
-        if self.screen.has_class("-narrow"):
-            lines.insert(0, BLANK)
-        if self._said:
-            lines += wrapped(self._said, paper.content_size.width, "ok")
-        paper.put(lines)
-
-    def _details(self, labelled: Labelled, width: int) -> list[Line]:
-        """Everything about a finding; the fix is never cut."""
-        finding = labelled.finding
-        lines = [
-            line(
-                (WORDS[finding.severity], finding.severity),
-                f"  {labelled.label}  ",
-                (finding.id, "dim"),
-            )
-        ]
-        lines += wrapped(finding.message, width)
-        if finding.where:
-            lines += wrapped(f"Where: {finding.where}", width, "dim", indent="       ")
-        if finding.fix:
-            lines += wrapped(f"Fix:   {finding.fix}", width, "value", indent="       ")
-        return lines
+        lines: list[Line] = [] if self._is_beside else [BLANK]
+        if labelled is not None and self._said:
+            said = wrapped(self._said, self._text_width, "ok")
+            lines = [*said, BLANK] if self._is_beside else said
+        if labelled is not None:
+            lines += _details(labelled, self._text_width)
+        self.query_one("#finding", Paper).put(lines)
 
 
 def _summary(labelled: Labelled, labels: int, width: int) -> Line:
@@ -175,6 +158,24 @@ def _summary(labelled: Labelled, labels: int, width: int) -> Line:
         (f"  {padded(labelled.label, labels)}  ", "dim"),
     )
     return (*start, *line(clip(finding.message, max(width - labels - 8, 4))))
+
+
+def _details(labelled: Labelled, width: int) -> list[Line]:
+    """Everything about a finding; the fix is never cut."""
+    finding = labelled.finding
+    lines = [
+        line(
+            (WORDS[finding.severity], finding.severity),
+            f"  {labelled.label}  ",
+            (finding.id, "dim"),
+        )
+    ]
+    lines += wrapped(finding.message, width)
+    if finding.where:
+        lines += wrapped(f"Where: {finding.where}", width, "dim", indent="       ")
+    if finding.fix:
+        lines += wrapped(f"Fix:   {finding.fix}", width, "value", indent="       ")
+    return lines
 
 
 def _with_headings(rows: Sequence[Row], severities: Sequence[Severity]) -> list[Row]:
