@@ -16,14 +16,20 @@ from engine.runs.events import Evaluated
 from engine.runs.store import RunFolder
 from engine.take_home import copy_here
 
+_WEIGHTS = (".safetensors", ".bin")
+
 
 @dataclass(frozen=True, slots=True)
 class ExportView:
-    """One form of export: its report where it was made, else why it cannot be made or read."""
+    """One form of export: its report where it was made, else why it cannot be made or read.
+
+    `needs_bytes` is about what it takes on disk, 0 where that is not known.
+    """
 
     form: Form
     path: Path
     report: ExportReport | None
+    needs_bytes: int = 0
     refused: str = ""
     damaged: str = ""
 
@@ -105,9 +111,17 @@ def _export(delivered: Delivered, form: Form) -> ExportView:
         refuse_impossible(delivered, [form])
     except TailfinError as error:
         return ExportView(form, path, None, refused=error.message)
+    needs_bytes = _weight_bytes(delivered, form)
     if not path.exists():
-        return ExportView(form, path, None)
+        return ExportView(form, path, None, needs_bytes)
     try:
-        return ExportView(form, path, read_report(path))
+        return ExportView(form, path, read_report(path), needs_bytes)
     except TailfinError as error:
-        return ExportView(form, path, None, damaged=error.message)
+        return ExportView(form, path, None, needs_bytes, damaged=error.message)
+
+
+def _weight_bytes(delivered: Delivered, form: Form) -> int:
+    """The weights a form is made of; merged ones take as much as the base they are merged into."""
+    is_merge = form == "merged" and delivered.is_adapter
+    folder = Path(delivered.spec.model.path).expanduser() if is_merge else delivered.result
+    return sum(size for name, size in files_of(folder) if name.endswith(_WEIGHTS))

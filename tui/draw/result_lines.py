@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 
 from engine.evaluate.report import EvalReport
-from tui.draw.line import BLANK, Line, line, padded, wrapped
+from tui.draw.line import BLANK, Line, line, wrapped
 from tui.draw.words import clock, loss, short_path, size
 from tui.result_view import ExportView, ResultView
 from tui.widgets.rows import Row
 
 _LABEL = 10
+# So many of the delivered files are named, the biggest first.
+_NAMED = 3
 # What Enter does on a row, by the beginning of its key.
 COPY, COMPARE, EXPORT = "copy:", "compare:", "export:"
 
@@ -22,18 +24,13 @@ def result_rows(view: ResultView, commands: Sequence[tuple[str, str]], width: in
     _trained(view, rows)
     rows.blank()
     rows.say("Delivered", "title", key=f"{COPY}{view.delivered.result}")
-    rows.path(str(view.delivered.result))
-    for name, num_bytes in view.files[:3]:
-        rows.add(line(f"  {padded(size(num_bytes), 10)} ", (name, "dim")))
-    if len(view.files) > 3:
-        rest = sum(num_bytes for _, num_bytes in view.files[3:])
-        rows.add(line(f"  {padded(size(rest), 10)} ", (f"{len(view.files) - 3} more", "dim")))
+    _delivered(view, rows)
     rows.blank()
-    rows.say("Exports", "title")
+    rows.say("Exports", "title", key=EXPORT)
     for export in view.exports:
         _export(export, rows)
     rows.blank()
-    rows.say("Base against tuned", "title", key=f"{COMPARE}")
+    rows.say("Base against tuned", "title", key=COMPARE)
     _evaluation(view.report, rows)
     rows.blank()
     rows.add((*line(("Commands", "title")), *line(("  Enter copies one", "dim"))))
@@ -101,6 +98,15 @@ def _losses(view: ResultView, rows: _Rows) -> None:
         rows.labelled("", "What was delivered is not better than the base.", "warn")
 
 
+def _delivered(view: ResultView, rows: _Rows) -> None:
+    total = size(sum(num_bytes for _, num_bytes in view.files))
+    named = [f"{name} {size(num_bytes)}" for name, num_bytes in view.files[:_NAMED]]
+    more = f" and {len(view.files) - _NAMED} more" if len(view.files) > _NAMED else ""
+    result = view.delivered.result
+    rows.labelled(result.name, f"{total}: {', '.join(named)}{more}", key=f"{COPY}{result}")
+    rows.labelled("", str(result), key=f"{COPY}{result}")
+
+
 def _export(export: ExportView, rows: _Rows) -> None:
     key = f"{EXPORT}{export.form}"
     if export.refused:
@@ -117,23 +123,24 @@ def _export(export: ExportView, rows: _Rows) -> None:
             f"{_share(parity.kept)} of what training changed kept, {parity.greedy_equal} of "
             f"{parity.num_positions} greedy tokens equal"
         )
-        rows.labelled(export.form, text, "ok" if parity.passed else "fail")
-        rows.path(str(export.path))
+        role = "ok" if parity.passed else "fail"
+        rows.labelled(export.form, text, role, key=f"{COPY}{export.path}")
+        rows.labelled("", str(export.path), key=f"{COPY}{export.path}")
         for note in report.notes:
-            rows.say(note, "dim", key=f"{COPY}{export.path}", indent="  ", first="  ")
+            rows.labelled("", note, "dim", key=f"{COPY}{export.path}")
 
 
 def _evaluation(report: EvalReport | None, rows: _Rows) -> None:
     if report is None:
-        rows.add(line(("  not compared yet", "dim")), key=COMPARE)
+        rows.labelled("", "not compared yet", "dim", key=COMPARE)
         return
     if report.base is not None and report.tuned is not None:
-        text = f"held-out {loss(report.base.loss)} base, {loss(report.tuned.loss)} tuned"
-        rows.say(text, "value", key=COMPARE, first="  ", indent="  ")
-    rows.say(f"{verdict_text(report)}.", key=COMPARE, first="  ", indent="  ")
+        text = f"held-out {loss(report.base.loss)} base -> {loss(report.tuned.loss)} tuned"
+        rows.labelled("loss", text, "value", key=COMPARE)
+    rows.labelled("verdict", f"{verdict_text(report)}.", key=COMPARE)
     if report.answers.num_questions:
-        text = f"{report.answers.num_questions} questions answered by both: Enter shows them"
-        rows.say(text, "dim", key=COMPARE, first="  ", indent="  ")
+        text = f"{report.answers.num_questions} questions answered by both; v shows them"
+        rows.labelled("answers", text, "dim", key=COMPARE)
 
 
 def _share(value: float) -> str:
@@ -153,19 +160,12 @@ class _Rows:
     def blank(self) -> None:
         self.add(BLANK)
 
-    def say(
-        self, text: str, role: str = "", *, key: str = "", indent: str = "", first: str = ""
-    ) -> None:
+    def say(self, text: str, role: str = "", *, key: str = "", indent: str = "") -> None:
         """A text over as many rows as it needs."""
-        for drawn in wrapped(f"{first}{text}", self._width, role, indent=indent):
+        for drawn in wrapped(text, self._width, role, indent=indent):
             self.add(drawn, key)
 
     def labelled(self, label: str, text: str, role: str = "", *, key: str = "") -> None:
         for number, drawn in enumerate(wrapped(text, self._width - _LABEL, role)):
             name = label if number == 0 else ""
             self.add((*line((f"{name:<{_LABEL}}", "dim")), *drawn), key)
-
-    def path(self, path: str) -> None:
-        """A whole path, however long; Enter copies it."""
-        for drawn in wrapped(path, self._width - 2):
-            self.add((("  ", ""), *drawn), f"{COPY}{path}")

@@ -17,27 +17,20 @@ from engine.evaluate.session import Done, Loaded, Loading, Piece, Ready, Refused
 from engine.runs.store import RunFolder
 from tui.chat_link import ChatLink, Ended, Talks
 from tui.chat_link import Heard as Said
+from tui.chat_start import Sample, read_samples, start_session
 from tui.clipboard import copy
 from tui.conversation import MODES, Conversation, Mode
 from tui.conversation import Reply as Answer
 from tui.draw.chat_lines import conversation_lines, loading_line, reply_note, spent
 from tui.draw.line import Line, clip, clip_start, line, wrapped
+from tui.draw.words import clock
 from tui.screens.base import TailfinScreen
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 from tui.widgets.transcript import Transcript
 
 LIMIT = 256
-_NUM_SAMPLES = 8
 _COMMANDS = "/base /tuned /both switch, /limit N, /new forgets"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A question that can be asked with Enter, and the system prompt of the row it comes from."""
-
-    text: str
-    system: str
 
 
 class ChatScreen(TailfinScreen):
@@ -70,7 +63,7 @@ class ChatScreen(TailfinScreen):
     def __init__(self, run: RunFolder, start: Callable[[], Talks] | None = None) -> None:
         super().__init__()
         self._run = run
-        self._start = start or (lambda: _start_session(run))
+        self._start = start or (lambda: start_session(run))
         self._link: ChatLink | None = None
         self._loading: tuple[str, str, float] | None = ("", "", 0.0)
         self._trouble: TailfinError | None = None
@@ -80,6 +73,7 @@ class ChatScreen(TailfinScreen):
         self._samples: tuple[Sample, ...] = ()
         self._talk = Conversation()
         self._asked = ""  # the id of the answer that comes now
+        self._since = 0.0  # when loading or the answer began
 
     def body(self) -> Iterable[Widget]:
         yield Rows(id="samples")
@@ -111,6 +105,7 @@ class ChatScreen(TailfinScreen):
         self.query_one(Rows).can_focus = False
         self._open()
         self.ask("samples", lambda: read_samples(self._run))
+        self.set_interval(1.0, self._tick)
 
     def on_unmount(self) -> None:
         if self._link is not None:
@@ -176,7 +171,7 @@ class ChatScreen(TailfinScreen):
         last = self._talk.last
         if last is None or last.current is None or self._link is None or self._loading:
             return
-        reply = last.replies[last.current]
+        reply, self._since = last.replies[last.current], self.tailfin.clock()
         try:
             self._asked = self._link.ask(self._talk.messages(), reply.which, reply.limit)
         except TailfinError as error:
@@ -289,7 +284,7 @@ class ChatScreen(TailfinScreen):
     def _open(self) -> None:
         if self._link is not None:
             self._link.close()
-        self._trouble, self._loading = None, ("", "", 0.0)
+        self._trouble, self._loading, self._since = None, ("", "", 0.0), self.tailfin.clock()
         self._link = ChatLink(self._start, self._tell)
 
     def _tell(self, link: ChatLink, said: tuple[Said, ...]) -> None:
@@ -352,10 +347,25 @@ class ChatScreen(TailfinScreen):
         else:
             lines = conversation_lines(self._talk, talk.content_size.width or width)
             talk.put(lines, is_growing=self.is_answering)
-        self.query_one("#chat-status", Sheet).show(self._status_lines(width))
+        self._draw_status()
         prompt = self.query_one("#prompt", Sheet)
         prompt.styles.width = len(self._mode) + 2
         prompt.show([line((f"{self._mode}>", "key"))])
+
+    def _tick(self) -> None:
+        """While somebody waits, a clock shows that this is still alive."""
+        if self.is_current and (self._loading is not None or self.is_answering):
+            self._draw_status()
+
+    def _draw_status(self) -> None:
+        width = max(self.size.width - 2, 10)
+        self.query_one("#chat-status", Sheet).show(self._status_lines(width))
+
+    @property
+    def _waited(self) -> str:
+        """Whole seconds since it began, nothing in the first two."""
+        waited_s = self.tailfin.clock() - self._since
+        return f"  {clock(waited_s)}" if waited_s >= 2 else ""
 
     def _sample_rows(self, width: int) -> list[Row]:
         if not self._samples:
@@ -375,46 +385,19 @@ class ChatScreen(TailfinScreen):
             return [*said, line(("Ctrl+R", "key"), " starts it again")]
         if self._loading is not None:
             ascii_only = self.tailfin.ascii_only
-            return [loading_line(*self._loading, width, ascii_only=ascii_only)]
+            drawn = loading_line(*self._loading, width - 8, ascii_only=ascii_only)
+            return [(*drawn, (self._waited, "dim"))]
         last = self._talk.last
         if last is None:
             return [line((f"Ready on {self._device}.", "ok"))]
         if last.current is not None:
             which = last.replies[last.current].which
-            return [line((f"{which} is answering", "accent"), "  ", ("Esc", "key"), " ends it")]
+            words = (f"{which} is answering", "accent")
+            return [line(words, (self._waited, "dim"), "  ", ("Esc", "key"), " ends it")]
         reply = last.replies[-1]
         if reply.state == "cut":
-            more = f": /limit {reply.limit * 2} allows more"
-            return [
-                line(
-                    (
-                        f"{reply_note(reply)}{more}"[0].upper() + f"{reply_note(reply)}{more}"[1:],
-                        "warn",
-                    )
-                )
-            ]
+            says = f"The answer was {reply_note(reply)}: /limit {reply.limit * 2} allows more."
+            return [line((says, "warn"))]
         if reply.state == "whole":
             return [line((f"{reply.which}: {spent(reply)}", "dim"))]
         return [line((f"Ready on {self._device}.", "dim"))]
-
-
-def read_samples(run: RunFolder) -> tuple[Sample, ...]:
-    """Questions to begin with: the bundled ones after a demo, else those of held-out rows."""
-    from engine.evaluate.delivered import find_delivered, held_out_rows
-    from engine.evaluate.questions import as_questions, read_questions, usual_questions
-
-    file = usual_questions(find_delivered(run).spec)
-    questions = read_questions(file) if file else as_questions(held_out_rows(run)[:_NUM_SAMPLES])
-    samples = []
-    for question in questions:
-        turns = {message.role: message.content for message in reversed(question.messages)}
-        samples.append(Sample(turns["user"], turns.get("system", "")))
-    return tuple(samples[:_NUM_SAMPLES])
-
-
-def _start_session(run: RunFolder) -> Talks:
-    from engine.evaluate.delivered import find_delivered
-    from engine.evaluate.session import Session
-
-    find_delivered(run)  # says in words what is missing, before seconds of loading
-    return Session(run)

@@ -16,6 +16,7 @@ from engine.runs.store import RunFolder
 from tui.clipboard import copy
 from tui.draw.compare_lines import answer_lines, measure_lines, question_lines
 from tui.draw.line import BLANK, Line, beside, clip_start, line, wrapped
+from tui.job_watch import refuse_while_busy
 from tui.screens.base import TailfinScreen
 from tui.widgets.next_bar import NextBar
 from tui.widgets.paper import Paper
@@ -36,6 +37,7 @@ class CompareScreen(TailfinScreen):
         Binding("right,n", "turn(1)", "next question", key_display="Right"),
         Binding("left,p", "turn(-1)", "previous", key_display="Left"),
         Binding("f", "questions", "own questions"),
+        Binding("a", "again", "compare again"),
         Binding("c", "copy", "copy path"),
         Binding("escape", "back", "result", key_display="Esc"),
         Binding("up,k", "read(-1)", "read", show=False),
@@ -122,6 +124,18 @@ class CompareScreen(TailfinScreen):
 
         self.app.push_screen(QuestionsScreen(self._run), self._ask_others)
 
+    def action_again(self) -> None:
+        """Measure and ask once more, the usual questions."""
+
+        def begin() -> RunFolder:
+            from engine.evaluate.delivered import find_delivered
+            from engine.evaluate.questions import usual_questions
+
+            questions = usual_questions(find_delivered(self._run).spec)
+            return self._start(questions)
+
+        self.ask("begin", begin)
+
     def action_copy(self) -> None:
         """The path of the answers, for reading or sharing them whole."""
         from engine.evaluate.report import ANSWERS
@@ -134,10 +148,14 @@ class CompareScreen(TailfinScreen):
         self.tailfin.open_result(self._run)
 
     def _ask_others(self, questions: Path | None) -> None:
+        if questions is not None:
+            self.ask("begin", lambda: self._start(questions))
+
+    def _start(self, questions: Path | None) -> RunFolder:
         from engine.evaluate.start import start_evaluation
 
-        if questions is not None:
-            self.ask("begin", lambda: start_evaluation(self._run, questions=questions))
+        refuse_while_busy(self._run)
+        return start_evaluation(self._run, questions=questions)
 
     def _read(self) -> _Found:
         found = last_evaluation(self._run)

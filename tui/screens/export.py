@@ -50,10 +50,12 @@ class ExportScreen(Modal[tuple[Form, ...] | None]):
         said = "Each form is written, loaded again by plain libraries and compared with what was "
         said += "trained; only then it is put in place. Free disk is checked first."
         drawn = [*wrapped(said, width), BLANK]
-        drawn += wrapped(f"It will lie in {self._view.run.exports}", width)
         for export in self._view.exports:
-            if export.refused:
-                drawn += wrapped(f"No {export.form}: {export.refused}", width, "warn")
+            says, role = (export.refused, "warn") if export.refused else (FORMS[export.form], "")
+            body = wrapped(says, width - 9, role)
+            drawn += [(*line((f"{export.form:<9}", "dim")), *body[0])]
+            drawn += [((" " * 9, ""), *more) for more in body[1:]]
+        drawn += [BLANK, *wrapped(f"They will lie in {self._view.run.exports}", width)]
         text.show(drawn)
         possible = self._view.possible_forms
         choices = [possible] if len(possible) > 1 else []
@@ -62,11 +64,11 @@ class ExportScreen(Modal[tuple[Form, ...] | None]):
         rows.fill([Row(",".join(c), self._choice(c)) for c in choices], key=wanted or None)
 
     def _choice(self, forms: tuple[Form, ...]) -> Line:
-        if len(forms) > 1:
-            return line((" and ".join(forms), "strong"))
-        form = forms[0]
-        export = next(e for e in self._view.exports if e.form == form)
-        there = ""
-        if export.report is not None:
-            there = f"; {size(sum(f.num_bytes for f in export.report.files))} there are replaced"
-        return line((f"{form:<9}", "strong"), (f"{FORMS[form]}{there}", "dim"))
+        chosen = [export for export in self._view.exports if export.form in forms]
+        needed = sum(export.needs_bytes for export in chosen)
+        is_known = all(export.needs_bytes for export in chosen)
+        about = f"about {size(needed)}" if is_known else ""
+        name = "both" if len(forms) > 1 else forms[0]
+        again = any(export.report is not None for export in chosen)
+        note = "replaces what is there" if again else ""
+        return line((f"{name:<9}", "strong"), f"{about:<18}", (note, "dim"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.timer import Timer
@@ -13,20 +12,20 @@ from textual.widget import Widget
 
 from engine.errors import TailfinError
 from engine.export.targets import Form
-from engine.runs.store import RunFolder, all_roots
+from engine.runs.store import RunFolder
 from tui.clipboard import copy
 from tui.commands import Command
 from tui.draw.job_lines import job_lines
-from tui.draw.line import Line, clip_start, line, wrapped
+from tui.draw.line import BLANK, Line, clip_start, line, wrapped
 from tui.draw.result_lines import COMPARE, COPY, EXPORT, result_rows
-from tui.job_watch import JobView, JobWatcher
+from tui.job_watch import JobView, JobWatcher, refuse_while_busy
+from tui.journey import Stage, can_compare, goes_on, next_stage, plain_twins, stage_words
 from tui.result_view import ResultView, read_result
 from tui.screens.base import TailfinScreen
 from tui.widgets.next_bar import NextBar
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
-Stage = Literal["wait", "compare", "see", "export", "chat", "home"]
 _EVERY_S, _QUIET_EVERY_S = 1.0, 5.0
 
 
@@ -54,10 +53,13 @@ class ResultScreen(TailfinScreen):
         self._view: ResultView | None = None
         self._trouble: TailfinError | None = None
         self._job: JobView | None = None
+        self._wanted = ""  # the kind of job that was started here last
         self._began: RunFolder | None = None  # started here, not seen by the watcher yet
+        self._refusal: TailfinError | None = None  # of the last thing that was to be started
         self._is_stopping = False
         self._has_news = False  # a comparison was finished before these eyes and not opened yet
         self._has_chatted = has_chatted
+        self._look_at = ""  # the part of the page that a job has just changed
         self._is_looking = False
         self._timer: Timer | None = None
 
@@ -89,6 +91,9 @@ class ResultScreen(TailfinScreen):
         self._read()
         self._look()
 
+    def on_unmount(self) -> None:
+        self.tailfin.last_words = []
+
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
 
@@ -112,10 +117,11 @@ class ResultScreen(TailfinScreen):
                 self._begun(value)
             case "stop":
                 if isinstance(value, TailfinError):
-                    self._is_stopping = False
-                    self.tailfin.say(f"{value.message} {value.hint}", "warning")
+                    self._is_stopping, self._refusal = False, value
         self.show_heading()
         self._draw()
+        if question == "result":
+            self._show_news()
         self.refresh_bindings()
 
     @property
@@ -126,27 +132,12 @@ class ResultScreen(TailfinScreen):
     @property
     def stage(self) -> Stage:
         """The next thing that was not done yet."""
-        view = self._view
-        if self.is_busy:
-            return "wait"
-        if view is None:
-            return "home"
-        if view.report is None and self._can_compare:
-            return "compare"
-        if self._has_news:
-            return "see"
-        if view.missing_forms:
-            return "export"
-        return "home" if self._has_chatted else "chat"
-
-    @property
-    def _can_compare(self) -> bool:
-        """Whether there is something to measure or to ask without a person's own questions."""
-        view = self._view
-        if view is None:
-            return False
-        plan = view.delivered.status.plan
-        return view.questions is not None or plan is None or plan.num_eval_rows > 0
+        return next_stage(
+            self._view,
+            is_busy=self.is_busy,
+            has_news=self._has_news,
+            has_chatted=self._has_chatted,
+        )
 
     def _read(self) -> None:
         self.ask("result", lambda: read_result(self._run))
@@ -168,7 +159,7 @@ class ResultScreen(TailfinScreen):
             self._is_stopping = False
             if view.observed.state == "finished":
                 self._has_news = self._has_news or view.kind == "evaluate"
-                self.tailfin.say(view.observed.message or f"The {view.called} is done.")
+                self._look_at = EXPORT if view.kind == "export" else COMPARE
             self._read()
         self._keep_pace()
 
@@ -178,6 +169,8 @@ class ResultScreen(TailfinScreen):
         if self._timer is not None and self._timer._interval != every_s:
             self._timer.stop()
             self._timer = self.set_interval(every_s, self._look)
+        job = self._began or (self._job.job if self._job is not None else None)
+        self.tailfin.last_words = goes_on(job) if self.is_busy and job is not None else []
 
     # Drawing
 
@@ -191,16 +184,29 @@ class ResultScreen(TailfinScreen):
             said += wrapped(f"Do: {self._trouble.hint}", width)
             rows.fill([Row(str(number), drawn) for number, drawn in enumerate(said)])
         elif self._view is not None:
-            rows.fill(result_rows(self._view, self._twins(), width))
+            rows.fill(result_rows(self._view, plain_twins(self._view), width))
         self._draw_job()
         self._show_next()
+
+    def _show_news(self) -> None:
+        """Bring what a job changed into sight, its end first and then its beginning."""
+        rows = self.query_one(Rows)
+        if self._look_at and self._view is not None and rows.rows:
+            begin = next(n for n, row in enumerate(rows.rows) if row.key.startswith(self._look_at))
+            end = next(n for n in range(begin, len(rows.rows)) if not rows.rows[n].drawn)
+            rows.choose(rows.rows[end].key)
+            rows.choose(rows.rows[begin].key)
+            self._look_at = ""
 
     def _draw_job(self) -> None:
         sheet = self.query_one("#job", Sheet)
         width = max(self.size.width - 2, 20)
         drawn: list[Line] = []
         if self._began is not None:
-            drawn = [line(("Starting ...", "dim")), ()]
+            drawn = [line(("Starting ...", "dim")), BLANK]
+        elif self._refusal is not None:
+            drawn = wrapped(self._refusal.message, width, "warn")
+            drawn += wrapped(f"Do: {self._refusal.hint}", width)
         elif self._job is not None:
             now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
             drawn = job_lines(
@@ -210,39 +216,16 @@ class ResultScreen(TailfinScreen):
 
     def _show_next(self) -> None:
         bar = self.query_one(NextBar)
-        match self.stage:
-            case "wait":
-                bar.say("Home", "Enter leaves the job to itself")
-            case "compare":
-                bar.say("Compare base and tuned")
-            case "see":
-                bar.say("See base against tuned")
-            case "export":
-                bar.say(f"Export {self._missing_words}")
-            case "chat":
-                bar.say("Chat with the tuned model")
-            case "home":
-                bar.say("Home")
+        if self.is_busy:
+            bar.say(self._at_work, "at work; Enter goes on when it is done")
+        else:
+            bar.say(stage_words(self.stage, self._view))
 
     @property
-    def _missing_words(self) -> str:
-        forms = self._view.missing_forms if self._view else ()
-        words = {"adapter": "adapter", "merged": "merged weights"}
-        return " and ".join(words[form] for form in forms)
-
-    def _twins(self) -> Sequence[tuple[str, str]]:
-        """The same on the command line."""
-        view = self._view
-        assert view is not None
-        name = _named(self._run)
-        asked = f" --questions {shlex.quote(str(view.questions))}" if view.questions else ""
-        forms = ",".join(view.possible_forms)
-        return (
-            ("compare base and tuned", f"tailfin eval {name}{asked}"),
-            ("export", f"tailfin export {name} --to {forms}"),
-            ("talk to it", f"tailfin chat {name}"),
-            ("copy it to your machine: to be typed there", view.copy_home),
-        )
+    def _at_work(self) -> str:
+        """What is being done, as the bar called it."""
+        kind = self._job.kind if self._job is not None and self._began is None else self._wanted
+        return "Export" if kind == "export" else stage_words("compare", None)
 
     # Keys
 
@@ -279,7 +262,7 @@ class ResultScreen(TailfinScreen):
                 self.action_export()
             case "chat":
                 self.action_chat()
-            case _:
+            case "home":
                 self.tailfin.go_home()
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
@@ -299,7 +282,7 @@ class ResultScreen(TailfinScreen):
         """Show the comparison; make it where there is none yet."""
         if self._view is not None and self._view.evaluation is not None:
             self._open_comparison()
-        elif self._can_compare:
+        elif self._view is not None and can_compare(self._view):
             self._compare()
         else:
             self.tailfin.say("No rows were held out: name a file of questions.")
@@ -373,18 +356,28 @@ class ResultScreen(TailfinScreen):
     def _begin_comparison(self, questions: Path | None) -> None:
         from engine.evaluate.start import start_evaluation
 
-        if not self.is_busy:
-            self.ask("begin", lambda: start_evaluation(self._run, questions=questions))
+        self._begin("evaluate", lambda: start_evaluation(self._run, questions=questions))
 
     def _export(self, forms: tuple[Form, ...] | None) -> None:
         from engine.export.start import start_export
 
-        if forms and not self.is_busy:
-            self.ask("begin", lambda: start_export(self._run, forms))
+        if forms:
+            self._begin("export", lambda: start_export(self._run, forms))
+
+    def _begin(self, kind: str, start: Callable[[], RunFolder]) -> None:
+        if self.is_busy:
+            return
+
+        def begin() -> RunFolder:
+            refuse_while_busy(self._run)
+            return start()
+
+        self._wanted, self._refusal = kind, None
+        self.ask("begin", begin)
 
     def _begun(self, value: object) -> None:
         if isinstance(value, TailfinError):
-            self.tailfin.say(f"{value.message} {value.hint}", "error")
+            self._refusal = value
         elif isinstance(value, RunFolder):
             self._began = value
             self._keep_pace()
@@ -404,8 +397,3 @@ class ResultScreen(TailfinScreen):
 
     def _copy(self, text: str) -> None:
         self.tailfin.say(f"{text}\n{copy(self.app, text)}")
-
-
-def _named(run: RunFolder) -> str:
-    """The run as a word for the command line: its id where that finds it, else its path."""
-    return run.id if run.path.parent in all_roots() else shlex.quote(str(run.path))
