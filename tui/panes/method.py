@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -22,19 +23,30 @@ from engine.memory.cards import Card
 from engine.memory.model_shape import ModelShape
 from engine.memory.remedies import Remedy
 from engine.settings import Resolved
-from tui.draft import SUGGESTED, YOU, Draft
+from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
 from tui.panes.base import Pane
+from tui.panes.prediction import (
+    find_card,
+    find_shape,
+    memory_of,
+    row_length,
+    suggestions_for,
+    ways_out,
+)
+from tui.panes.setting_lines import setting_lines, short_setting_lines
 from tui.panes.token_count import count_tokens
-from tui.widgets.memory_bar import gib, memory_lines
+from tui.widgets.memory_bar import gib, memory_lines, phases_said
 from tui.widgets.paper import Paper
 from tui.widgets.rows import Row, Rows
 from tui.widgets.settings import SettingRows, value_of
 from tui.widgets.sheet import Sheet
 
-# Rows of this many tokens are assumed while nobody has counted them.
-_ASSUMED_LENGTH = 1024
-_REMEDIES_AFTER_S = 0.15
+# Lines of a pane from which there is room for more than the verdict, and for everything.
+_ROOMY, _TALL = 18, 28
+_ABOUT_LINES = 4
+# Cells of the column beside the list, as app.tcss has it.
+_ABOUT_CELLS = 40
 
 
 class ValueInput(Input):
@@ -72,10 +84,13 @@ class MethodPane(Pane):
 
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
-        self._resolved: Resolved = draft.resolve(placeholders=True)
         self._fault: TailfinError | None = None
-        self._budget: Budget | TailfinError | None = None
-        self._remedies: list[Remedy] = []
+        try:
+            self._resolved: Resolved = draft.resolve(placeholders=True)
+        except TailfinError as error:  # shown until the settings go together
+            self._resolved, self._fault = Draft().resolve(placeholders=True), error
+        self._need: Budget | TailfinError | None = None
+        self._remedies: Sequence[Remedy] = ()
         self._shows_all = False
         self._editing = ""
         self._before = draft
@@ -97,9 +112,10 @@ class MethodPane(Pane):
     def on_mount(self) -> None:
         self.query_one("#editor").display = False
         if self.draft.card is None:
-            self.ask("card", _card)
+            self.ask("card", find_card)
         if self.draft.shape is None and self.draft.text("model.path"):
-            self.ask("shape", lambda: _shape(self.draft))
+            draft = self.draft
+            self.ask("shape", lambda: find_shape(draft))
         self._count()
         self._suggest()
         self.call_after_refresh(self._draw)
@@ -109,16 +125,23 @@ class MethodPane(Pane):
 
     @property
     def stop(self) -> str:
-        return self._fault.message if self._fault else ""
+        if self._fault is None:
+            return ""
+        if self._editing:
+            return f"Correct this: {describe(self._editing).label}."
+        return "These settings do not go together."
 
     def first(self) -> Widget | None:
         return self.query_one("#value") if self._editing else self.query_one("#settings")
 
     def help_lines(self) -> list[str]:
-        settings = self.query_one(SettingRows)
-        lines = ["".join(text for text, _ in drawn) for drawn in self._about(settings.key, 400)]
+        path = self._editing or self.query_one(SettingRows).key
+        about = [
+            "".join(text for text, _ in drawn)
+            for drawn in setting_lines(path, self._resolved, self.draft, 400)
+        ]
         return [
-            *[text for text in lines if text],
+            *[text for text in about if text],
             "Values you did not choose come from the spec file, from suggestions for this box, "
             "model and data, from the profile, or are defaults; the last column says which. "
             "The memory below is an estimate, made anew with every key.",
@@ -131,7 +154,7 @@ class MethodPane(Pane):
             case "shape", ModelShape():
                 self._change(replace(self.draft, shape=value))
             case "shape", TailfinError():
-                self._budget = value
+                self._need = value
             case "tokens", Inspection():
                 self._change(replace(self.draft, inspection=value, counting=None))
         self._suggest()
@@ -151,6 +174,7 @@ class MethodPane(Pane):
     def on_rows_moved(self, message: Rows.Moved) -> None:
         message.stop()
         self._show_about()
+        self.refresh_bindings()
 
     def on_setting_rows_turned(self, message: SettingRows.Turned) -> None:
         self._turn(message.path, message.by)
@@ -254,16 +278,18 @@ class MethodPane(Pane):
             self._resolved = draft.resolve(placeholders=True)
         except TailfinError as error:
             self._fault = error
-        self._estimate(draft)
+        self.draft = draft
+        self._estimate()
         self.change(draft)
 
     # What follows from the settings.
 
     def _count(self) -> None:
+        """Wait for the count of tokens that the data step began, or begin it."""
         found = self.draft.inspection
         if found is None or found.tokens is not None:
             return
-        with suppress(TailfinError):
+        with suppress(TailfinError):  # the data step says why
             counting = self.draft.counting or count_tokens(self.draft)
             if counting is not None:
                 self.draft = replace(self.draft, counting=counting)
@@ -271,59 +297,18 @@ class MethodPane(Pane):
 
     def _suggest(self) -> None:
         """What suits this box, model and data, for everything that nobody chose."""
-        from engine.profiles import load_profile
-        from engine.settings import flatten
-        from engine.suggest import suggest
-
-        draft = self.draft
-        if draft.shape is None or draft.card is None or self._fault is not None:
-            self._estimate(draft)
-            return
-        fixed = {*draft.choices, *draft.filed}
-        if profile := draft.text("profile"):
-            fixed |= {path for path, _ in flatten(load_profile(profile).settings)}
-        length, is_known = self._length(draft)
-        if not is_known:
-            fixed.add("data.max_length")
-        num_rows = draft.inspection.num_rows if draft.inspection else 0
-        spec = self._resolved.spec
-        with suppress(TailfinError):  # the estimate says the same
-            made = suggest(spec, draft.shape, length, draft.card, num_rows=num_rows, fixed=fixed)
-            if made != draft.suggestions:
-                self._change(replace(draft, suggestions=made))
+        if self._fault is None:
+            made = suggestions_for(self.draft, self._resolved.spec)
+            if made != self.draft.suggestions:
+                self._change(replace(self.draft, suggestions=made))
                 return
-        self._estimate(draft)
+        self._estimate()
 
-    def _length(self, draft: Draft) -> tuple[int, bool]:
-        """Tokens per row, and whether anybody knows."""
-        chosen = draft.value("data.max_length")
-        if isinstance(chosen, int) and chosen:
-            return chosen, True
-        tokens = draft.inspection.tokens if draft.inspection else None
-        if tokens is not None:
-            return tokens.suggested, True
-        limit = draft.shape.max_positions if draft.shape else 0
-        return min(limit or _ASSUMED_LENGTH, _ASSUMED_LENGTH), False
-
-    def _estimate(self, draft: Draft) -> None:
-        from engine.memory.estimate import estimate
-
-        if draft.shape is None or draft.card is None:
-            return
+    def _estimate(self) -> None:
         spec = self._resolved.spec
-        length = spec.data.max_length or self._length(draft)[0]
-        download = draft.place.missing_bytes if draft.place else None
-        try:
-            self._budget = estimate(draft.shape, spec, length, draft.card, download=download)
-        except TailfinError as error:
-            self._budget = error
-        self._remedies = []
-        if isinstance(self._budget, Budget) and not (
-            self._budget.fits and not self._budget.is_tight
-        ):
-            from engine.memory.remedies import remedies
-
-            self._remedies = remedies(draft.shape, spec, self._budget)
+        need = memory_of(self.draft, spec)
+        self._need = need if need is not None else self._need
+        self._remedies = ways_out(self.draft, spec, need) if isinstance(need, Budget) else ()
 
     # Drawing.
 
@@ -335,61 +320,51 @@ class MethodPane(Pane):
         self._show_memory()
         self.refresh_bindings()
 
+    @property
+    def _is_roomy(self) -> bool:
+        return self.size.height >= _ROOMY
+
     def _show_about(self) -> None:
         is_wide = self.tailfin.size.width >= 100
         about, short = self.query_one("#about", Paper), self.query_one("#about-short", Sheet)
-        about.display, short.display = is_wide, not is_wide
+        about.display = is_wide
         path = self._editing or self.query_one(SettingRows).key
+        width = max(self.size.width - 2, 20)
+        drawn = wrapped(self._fault.message, width, "fail")[:2] if self._fault else []
         if is_wide:
-            about.put(self._about(path, max(about.content_size.width, 20)))
+            about.put(setting_lines(path, self._resolved, self.draft, _ABOUT_CELLS))
         else:
-            drawn = self._about(path, max(self.size.width - 2, 20))
-            room = 2 if self.size.height < 18 else 3
-            short.show([*drawn, BLANK, BLANK][:room])
+            room = _ABOUT_LINES if self._is_roomy else 2
+            drawn += short_setting_lines(
+                path, self._resolved, self.draft, width, room=room - len(drawn)
+            )
+            drawn += [BLANK] * (room - len(drawn))
+        short.show(drawn)
         if self._editing:
             field = describe(self._editing)
             self.query_one("#edit-label", Sheet).show([line(f"> {field.label:<24} ")])
-            said = (
-                line((self._fault.message, "fail")) if self._fault else line((field.bounds, "dim"))
-            )
-            self.query_one("#edit-said", Sheet).show([said])
-
-    def _about(self, path: str, width: int) -> list[Line]:
-        if not path:
-            return []
-        field = describe(path)
-        drawn = wrapped(f"{field.label}: {field.help}", width)
-        if field.bounds or field.choices:
-            drawn += wrapped(f"Allowed: {field.bounds or ', '.join(field.choices)}.", width, "dim")
-        source = self._resolved.sources[path]
-        said = f"From: {source}"
-        if source == SUGGESTED:
-            why = next((s.why for s in self.draft.suggestions if s.path == path), "")
-            said = f"Suggested: {why}"
-        elif source == YOU:
-            said = "Yours; Del takes it back"
-        drawn += wrapped(f"{said}. Default: {field.default or 'none'}.", width, "dim")
-        return drawn
+            self.query_one("#edit-said", Sheet).show([line((field.bounds, "dim"))])
 
     def _show_memory(self) -> None:
-        sheet, fixes = self.query_one("#memory", Sheet), self.query_one("#fixes", Rows)
         width = max(self.size.width - 2, 20)
-        drawn: list[Line]
-        budget = self._budget
-        if isinstance(budget, TailfinError):
-            drawn = wrapped(f"{budget.message} {budget.hint}", width)
-        elif budget is None:
-            drawn = [line("Memory: the model and the box are being looked at ...")]
-        else:
-            drawn = memory_lines(
-                budget,
-                width,
-                ascii_only=self.tailfin.ascii_only,
-                legend=self.size.height >= 18,
-            )
-        sheet.show(drawn)
+        self.query_one("#memory", Sheet).show(self._memory(width))
+        fixes = self.query_one("#fixes", Rows)
         fixes.display = bool(self._remedies)
-        fixes.fill([Row(str(n), _remedy_line(remedy)) for n, remedy in enumerate(self._remedies)])
+        fixes.fill([Row(str(n), _remedy_line(n, one)) for n, one in enumerate(self._remedies)])
+
+    def _memory(self, width: int) -> list[Line]:
+        need = self._need
+        if isinstance(need, TailfinError):
+            return wrapped(f"{need.message} {need.hint}", width, "warn")
+        if need is None:
+            return [line("Memory: the model and the box are being looked at ...")]
+        is_tall = self.size.height >= _TALL
+        has_room = is_tall or (self._is_roomy and not self._remedies)
+        drawn = memory_lines(need, width, ascii_only=self.tailfin.ascii_only, legend=has_room)
+        says = phases_said(need) if is_tall else ""
+        if not self._resolved.spec.data.max_length and not row_length(self.draft)[1]:
+            says += f" Tokens are not counted yet: {need.length} per row are assumed."
+        return [*drawn, *wrapped(says.strip(), width, "dim")] if says and has_room else drawn
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         if self._editing and isinstance(event.widget, ValueInput) and self._fault is None:
@@ -399,23 +374,8 @@ class MethodPane(Pane):
             self.call_after_refresh(self._draw)
 
 
-def _card() -> Card:
-    from engine.memory.device import this_device
-
-    return this_device()
-
-
-def _shape(draft: Draft) -> ModelShape:
-    from engine.memory.model_config import read_config
-    from engine.memory.model_shape import read_shape
-
-    if draft.place is not None:
-        return read_shape(draft.place.config)
-    found = read_config(draft.text("model.path"), draft.text("model.revision"))
-    return read_shape(found.config, where=found.where)
-
-
-def _remedy_line(remedy: Remedy) -> Line:
+def _remedy_line(number: int, remedy: Remedy) -> Line:
     costs = "" if remedy.cost == "none" else f", costs {remedy.cost}"
     enough = "fits" if remedy.fits else "not enough alone"
-    return line(remedy.says, (f"  {gib(remedy.peak_gib)} GiB, {enough}{costs}", "dim"))
+    key = ("  f", "key") if number == 0 else ("", "")
+    return line(remedy.says, (f"  {gib(remedy.peak_gib)} GiB, {enough}{costs}", "dim"), key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from engine.command_line import shell_line, train_words
-from engine.data.inspect import Inspector, Unreadable
+from engine.data.inspect import Inspection, Inspector, Unreadable
 from engine.data.text import counted
 from engine.errors import TailfinError
 from engine.fields import parse
@@ -26,11 +27,13 @@ from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
 from tui.panes.base import Pane
 from tui.panes.data_lines import fact_lines, finding_lines
+from tui.panes.prediction import memory_of, suggestions_for
 from tui.panes.review_lines import (
     Outlook,
     amount,
     chosen,
     facts,
+    failures,
     too_little_disk,
     warnings,
 )
@@ -73,6 +76,8 @@ class ReviewPane(Pane):
 
     def on_mount(self) -> None:
         self.ask("outlook", self._look)
+        if self.draft.counting is not None:
+            self.ask("tokens", self.draft.counting.result)
         if self.draft.start.is_begun:
             self.ask(_START, self.draft.start.outcome)
             self._say("The run is being started ...")
@@ -95,6 +100,10 @@ class ReviewPane(Pane):
                 f"This box has {counted(len(fails), 'failure')}: fix them, check again in step 1."
             )
         return ""
+
+    @property
+    def forward(self) -> str:
+        return "Start" if self.stop else self.FORWARD
 
     def first(self) -> Widget | None:
         return self.query_one("#run-name") if self._fault else self.query_one("#plan")
@@ -155,6 +164,8 @@ class ReviewPane(Pane):
         match question, value:
             case "outlook", Outlook():
                 self._outlook = value
+            case "tokens", Inspection():
+                self._take_count(value)
             case "start", RunFolder():
                 self.tailfin.open_run(value)
                 return
@@ -211,8 +222,8 @@ class ReviewPane(Pane):
         self._draw()
 
     def _resolve(self) -> None:
+        """The spec that would run, and the memory it needs."""
         from engine.cli.spec_arguments import with_absolute_paths
-        from engine.memory.estimate import estimate
 
         self._fault = None
         try:
@@ -220,16 +231,18 @@ class ReviewPane(Pane):
         except TailfinError as error:
             self._resolved, self._fault = None, error
             return
-        draft, spec = self.draft, self._resolved.spec
-        if draft.shape is None or draft.card is None:
-            return
-        tokens = draft.inspection.tokens if draft.inspection else None
-        length = spec.data.max_length or (tokens.suggested if tokens else 1024)
-        download = draft.place.missing_bytes if draft.place else None
-        try:
-            self._budget = estimate(draft.shape, spec, length, draft.card, download=download)
-        except TailfinError as error:
-            self._fault = error
+        need = memory_of(self.draft, self._resolved.spec)
+        self._budget = need if isinstance(need, Budget) else None
+        self._fault = need if isinstance(need, TailfinError) else None
+
+    def _take_count(self, found: Inspection) -> None:
+        """What suits these rows is known only now."""
+        self.draft = replace(self.draft, inspection=found, counting=None)
+        if self._resolved is not None:
+            made = suggestions_for(self.draft, self._resolved.spec)
+            self.draft = replace(self.draft, suggestions=made)
+        self._resolve()
+        self.ask("outlook", self._look)
 
     def _look(self) -> Outlook:
         from engine.pace import expected
@@ -286,25 +299,25 @@ class ReviewPane(Pane):
         is_wide = self.tailfin.size.width >= 100
         command.display = is_wide
         width = max(plan.content_size.width, 20)
+        fault = [*wrapped(f"{self._fault}", width, "fail"), BLANK] if self._fault else []
         if self._resolved is None:
-            fault = self._fault
-            plan.put(wrapped(f"{fault.message} {fault.hint}", width) if fault else [])
+            plan.put(fault)
             return
         if is_wide:
-            plan.put(self._plan(self._resolved, width))
+            plan.put([*fault, *self._plan(self._resolved, width)])
             command.put(self._rest(self._resolved, max(command.content_size.width, 20)))
         else:
             rest = self._rest(self._resolved, width)
-            plan.put([*self._plan(self._resolved, width), BLANK, *rest])
+            plan.put([*fault, *self._plan(self._resolved, width), BLANK, *rest])
 
     def _plan(self, resolved: Resolved, width: int) -> list[Line]:
         root = runs_root(self.tailfin.options.runs)
         told = facts(self.draft, resolved.spec, root, self._budget, self._outlook)
         drawn = fact_lines(told, width)
-        found = [*warnings(self.draft, self._budget), *too_little_disk(self._budget, self._outlook)]
-        if found:
-            drawn += [BLANK, *finding_lines(found, width)]
-        return drawn
+        if fails := failures(self.draft):
+            drawn = [*finding_lines(fails, width), BLANK, *drawn]
+        found = [*too_little_disk(self._budget, self._outlook), *warnings(self.draft, self._budget)]
+        return [*drawn, BLANK, *finding_lines(found, width)] if found else drawn
 
     def _rest(self, resolved: Resolved, width: int) -> list[Line]:
         drawn = [line(("The same without screens", "title"), ("  c copies", "dim"))]

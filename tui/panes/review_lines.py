@@ -16,7 +16,7 @@ from engine.spec import Spec
 from tui.draft import Draft
 from tui.draw.words import about, size
 from tui.panes.data_lines import Fact, num_held_out
-from tui.widgets.memory_bar import verdict
+from tui.widgets.memory_bar import verdict, verdict_word
 from tui.widgets.settings import value_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def facts(
         ("steps", _steps(spec, much)),
     ]
     if budget is not None:
-        told.append(("memory", verdict(budget)))
+        told.append(("memory", f"{verdict_word(budget)[0]}: {verdict(budget)}"))
     if outlook is not None:
         told.append(("time", _time(outlook.pace)))
         if budget is not None:
@@ -87,15 +87,19 @@ def chosen(resolved: Resolved) -> list[Fact]:
     return told
 
 
+def failures(draft: Draft) -> list[Finding]:
+    """What the doctor says keeps a run from starting."""
+    return [f for group in draft.groups for f in group.findings if f.severity == "fail"]
+
+
 def warnings(draft: Draft, budget: Budget | None) -> list[Finding]:
-    """All that was found on the way and is not fine, the box's failures first."""
-    box = [f for group in draft.groups for f in group.findings]
+    """What else was found on the way and is not fine, worst first."""
+    box = [f for group in draft.groups for f in group.findings if f.severity == "warn"]
     data = [f for file in (draft.inspection, draft.held_out) if file for f in file.findings]
     if draft.skip_bad_rows:  # said of rows that are left out: the person knows
         data = [f for f in data if f.severity != "fail"]
-    memory = list(budget.findings) if budget else []
-    found = [*box, *data, *memory]
-    return [f for f in worst_first(found) if f.severity in ("fail", "warn")]
+    found = worst_first([*data, *(budget.findings if budget else ()), *box])
+    return [f for f in found if f.severity in ("fail", "warn")]
 
 
 def _method(spec: Spec) -> str:
@@ -124,11 +128,10 @@ def _millions(number: int) -> str:
 
 def _steps(spec: Spec, much: Amount) -> str:
     train = spec.train
-    passes = counted(train.accumulation, "pass") + ("es" if train.accumulation > 1 else "")
-    each = f"{counted(train.micro_batch, 'row')} x {passes.replace('passs', 'pass')}"
-    how_long = "as many as you set" if train.max_steps else f"{train.epochs:g} epochs"
+    each = f"micro-batch {train.micro_batch} x accumulation {train.accumulation}"
+    many = "" if train.max_steps else f"{train.epochs:g} epochs, "
     rate = f"learning rate {written(train.learning_rate)}, {train.schedule}"
-    return f"about {much.num_steps:,} of {counted(much.batch, 'row')} ({each}), {how_long}; {rate}"
+    return f"{many}about {much.num_steps:,} steps of {counted(much.batch, 'row')} ({each}); {rate}"
 
 
 def _time(pace: Pace | None) -> str:

@@ -13,6 +13,7 @@ from textual.message import Message
 from engine.fields import ESSENTIAL, Field, all_fields, applies, describe, written
 from engine.settings import Resolved
 from engine.spec import Spec
+from tui.draft import YOU
 from tui.draw.line import Line, clip, clip_start, line, padded
 from tui.widgets.rows import Row, Rows
 
@@ -68,6 +69,18 @@ class SettingRows(Rows):
         path: str
         text: str
 
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._sources: dict[str, str] = {}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that do nothing on this row are not offered."""
+        if action == "turn":
+            return bool(self.key) and describe(self.key).kind in ("choice", "switch")
+        if action == "take_back":
+            return self._sources.get(self.key) == YOU
+        return True
+
     def action_turn(self, by: int) -> None:
         if self.key:
             self.post_message(self.Turned(self.key, by))
@@ -86,6 +99,7 @@ class SettingRows(Rows):
     def show_settings(self, resolved: Resolved, *, all_of_them: bool) -> None:
         """Draw them; what cannot matter with the others as they are is left out."""
         spec = resolved.spec
+        self._sources = resolved.sources
         rows = [self._row(shown_setting(path, resolved)) for path in essential(spec)]
         if all_of_them:
             for section, title in _SECTIONS.items():

@@ -1,0 +1,97 @@
+"""What a draft adds up to: how long its rows are, the memory it needs, what would suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import TailfinError
+from engine.spec import Spec
+from tui.draft import Draft
+
+if TYPE_CHECKING:
+    from engine.memory.budget import Budget
+    from engine.memory.cards import Card
+    from engine.memory.model_shape import ModelShape
+    from engine.memory.remedies import Remedy
+    from engine.suggest import Suggestion
+
+# Rows of this many tokens are assumed while nobody has counted them.
+_ASSUMED_LENGTH = 1024
+
+
+def row_length(draft: Draft) -> tuple[int, bool]:
+    """Tokens per row, and whether anybody knows: a person, or the count of the data."""
+    chosen = draft.value("data.max_length")
+    if isinstance(chosen, int) and chosen:
+        return chosen, True
+    tokens = draft.inspection.tokens if draft.inspection else None
+    if tokens is not None:
+        return tokens.suggested, True
+    limit = draft.shape.max_positions if draft.shape else 0
+    return min(limit or _ASSUMED_LENGTH, _ASSUMED_LENGTH), False
+
+
+def memory_of(draft: Draft, spec: Spec) -> Budget | TailfinError | None:
+    """The estimate, or why there can be none; None while model or card are not known."""
+    from engine.memory.estimate import estimate
+
+    if draft.shape is None or draft.card is None:
+        return None
+    length = spec.data.max_length or row_length(draft)[0]
+    download = draft.place.missing_bytes if draft.place else None
+    try:
+        return estimate(draft.shape, spec, length, draft.card, download=download)
+    except TailfinError as error:
+        return error
+
+
+def ways_out(draft: Draft, spec: Spec, budget: Budget) -> Sequence[Remedy]:
+    """Changes that lower the peak, cheapest first; none where it fits with room to spare."""
+    from engine.memory.remedies import remedies
+
+    if draft.shape is None or (budget.fits and not budget.is_tight):
+        return ()
+    return remedies(draft.shape, spec, budget)
+
+
+def suggestions_for(draft: Draft, spec: Spec) -> tuple[Suggestion, ...]:
+    """Values for what nobody chose; those there are while model or card are not known.
+
+    A profile that was chosen is kept whole: its settings are somebody's measured choice.
+    """
+    from engine.profiles import load_profile
+    from engine.settings import flatten
+    from engine.suggest import suggest
+
+    if draft.shape is None or draft.card is None:
+        return draft.suggestions
+    fixed = {*draft.choices, *draft.filed}
+    length, is_known = row_length(draft)
+    if not is_known:
+        fixed.add("data.max_length")
+    num_rows = draft.inspection.num_rows if draft.inspection else 0
+    try:
+        if profile := draft.text("profile"):
+            fixed |= {path for path, _ in flatten(load_profile(profile).settings)}
+        return suggest(spec, draft.shape, length, draft.card, num_rows=num_rows, fixed=fixed)
+    except TailfinError:  # the estimate says the same, where it is seen
+        return draft.suggestions
+
+
+def find_card() -> Card:
+    """The device of this box; can take seconds."""
+    from engine.memory.device import this_device
+
+    return this_device()
+
+
+def find_shape(draft: Draft) -> ModelShape:
+    """The shape of the draft's model, looked up where nobody did; raises TailfinError."""
+    from engine.memory.model_config import read_config
+    from engine.memory.model_shape import read_shape
+
+    if draft.place is not None:
+        return read_shape(draft.place.config)
+    found = read_config(draft.text("model.path"), draft.text("model.revision"))
+    return read_shape(found.config, where=found.where)
