@@ -95,13 +95,12 @@ def token_facts(tokens: TokenReport) -> list[Fact]:
     ]
 
 
-def fact_lines(facts: Sequence[Fact], width: int) -> list[Line]:
-    """Labels in one column, sentences wrapped beside them."""
+def fact_lines(facts: Sequence[Fact], width: int, *, label: int = _LABEL) -> list[Line]:
+    """Labels in a column of `label` cells, sentences wrapped beside them."""
     drawn: list[Line] = []
-    for label, sentence in facts:
-        for number, part in enumerate(wrapped(sentence, max(width - _LABEL, 8))):
-            head = f"{label:<{_LABEL}}" if number == 0 else " " * _LABEL
-            drawn.append((*line((head, "dim")), *part))
+    for name, sentence in facts:
+        for number, part in enumerate(wrapped(sentence, max(width - label, 8))):
+            drawn.append((*line((f"{'' if number else name:<{label}}", "dim")), *part))
     return drawn
 
 

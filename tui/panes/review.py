@@ -22,6 +22,7 @@ from engine.findings import any_fail
 from engine.memory.budget import Budget
 from engine.runs.store import RunFolder, runs_root
 from engine.settings import Resolved
+from engine.spec import field_paths
 from tui.clipboard import copy
 from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
@@ -37,6 +38,7 @@ from tui.panes.review_lines import (
     too_little_disk,
     warnings,
 )
+from tui.widgets.next_bar import NextBar
 from tui.widgets.paper import Paper
 from tui.widgets.sheet import Sheet
 
@@ -137,18 +139,19 @@ class ReviewPane(Pane):
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         message.stop()
-        self.post_message(self.Onward(self))
+        self.screen.query_one(NextBar).focus()  # Enter twice: a name is no order to start
 
     def action_copy_command(self) -> None:
         self._say(copy(self.app, self._command()))
 
     def action_show_file(self) -> None:
         from engine.runs.create import spec_text
-        from tui.screens.help import HelpScreen
+        from tui.screens.reading import ReadingScreen
 
         if self._resolved is not None:
-            text = spec_text(self._resolved)
-            self.app.push_screen(HelpScreen("spec.toml, as the run keeps it", [text], []))
+            lines = spec_text(self._resolved).splitlines()
+            title = "spec.toml, as the run will keep it"
+            self.app.push_screen(ReadingScreen(title, lines, from_end=False))
 
     def proceed(self) -> bool:
         """Start the run, after a question where the memory speaks against it."""
@@ -233,7 +236,8 @@ class ReviewPane(Pane):
             return
         need = memory_of(self.draft, self._resolved.spec)
         self._budget = need if isinstance(need, Budget) else None
-        self._fault = need if isinstance(need, TailfinError) else None
+        if isinstance(need, TailfinError) and need.where in field_paths():
+            self._fault = need  # a setting that cannot work; else the model is only not known
 
     def _take_count(self, found: Inspection) -> None:
         """What suits these rows is known only now."""
@@ -325,7 +329,7 @@ class ReviewPane(Pane):
         told = chosen(resolved)
         if told:
             drawn += [BLANK, line(("Not defaults", "title"), ("  f shows the whole file", "dim"))]
-            drawn += [line(f"{path:<30}", (value, "dim")) for path, value in told]
+            drawn += fact_lines(told, width, label=30)
         return drawn
 
 

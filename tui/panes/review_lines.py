@@ -61,10 +61,11 @@ def facts(
     """Label and sentence of what will be trained, on what, how long and where."""
     much = amount(draft, spec)
     held = f", {counted(much.num_held_out, 'row')} held out" if much.num_held_out else ""
+    many = counted(much.num_train, "row") if draft.inspection else "the rows"
     told = [
         ("trains", _method(spec)),
         ("model", _model(spec, budget)),
-        ("data", f"{counted(much.num_train, 'row')} of {spec.data.path}{held}"),
+        ("data", f"{many} of {spec.data.path}{held}"),
         ("steps", _steps(spec, much)),
     ]
     if budget is not None:

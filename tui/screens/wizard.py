@@ -27,6 +27,10 @@ STEPS: dict[str, tuple[str, str]] = {
 }
 
 
+# Cells from which the run's name has room beside the steps.
+_NAMED_FROM = 70
+
+
 class WizardScreen(TailfinScreen):
     """Holds the draft and shows one pane at a time, made anew from the draft each time."""
 
@@ -49,7 +53,7 @@ class WizardScreen(TailfinScreen):
         for number, name in enumerate(STEPS, start=1):
             role = "chosen" if name == self.step else "dim"
             steps += [(f" {number} {name} ", role), (" ", "")]
-        what = self.draft.text("name")
+        what = self.draft.text("name") if self.size.width >= _NAMED_FROM else ""
         return line(("tailfin", "title"), "  ", *steps), line((what, "dim"))
 
     def help_lines(self) -> list[str]:
