@@ -22,26 +22,29 @@ ROLE_OF_STATE = {
 }
 
 
+def heading_line(width: int) -> Line:
+    """What the columns of the list are."""
+    widths = _widths(width)
+    names = ("run", "state", f"{'step':>11}", "loss", "   last", "held out", "  last event")
+    return columns([(name, "dim") for name in names[: len(widths)]], widths)
+
+
 def run_line(view: RunView, width: int, now: float, *, ascii_only: bool) -> Line:
-    """Id, state, steps, the curve of its loss, last and best loss, in `width` cells."""
+    """Id, state, steps, the curve of its loss, last and best held-out loss, in `width` cells."""
     status = view.observed.status
     steps = f"{status.step}/{view.max_steps}" if view.max_steps else "-"
-    wide = width >= 96
-    curve = 16 if wide else 10
+    widths = _widths(width)
+    curve = widths[3]
     cells = [
         (view.run.id, ""),
         (view.word, ROLE_OF_STATE[view.observed.state]),
         (f"{steps:>11}", ""),
         (spark(_scaled(view.losses), curve, ascii_only=ascii_only), "curve-2"),
         (f"{loss(view.last_loss):>7}", ""),
-        (f"{loss(view.best_loss):>7}", "value"),
+        (f"{loss(view.best_loss):>8}", "value"),
+        (f"{ago(status.last_time, now):>12}" if status.last_time else "", "dim"),
     ]
-    widths = [0, 9, 11, curve, 7, 7]
-    if wide:
-        cells.append((f"{ago(status.last_time, now):>10}" if status.last_time else "", "dim"))
-        widths.append(10)
-    widths[0] = max(width - sum(widths) - len(widths) + 1, 8)
-    return columns(cells, widths)
+    return columns(cells[: len(widths)], widths)
 
 
 def detail_lines(view: RunView, width: int, now: float, *, ascii_only: bool) -> list[Line]:
@@ -54,7 +57,8 @@ def detail_lines(view: RunView, width: int, now: float, *, ascii_only: bool) -> 
     if view.observed.message:
         lines += wrapped(view.observed.message, width)[:3]
     elif view.is_live and status.stage:
-        lines.append(line(f"now: {status.stage} {status.stage_detail}".rstrip()))
+        stage = f"{status.stage} {status.stage_detail}".rstrip()
+        lines.append(line((f"{'stage':<9}", "dim"), stage))
     named = [
         ("model", _tail(view.model, room)),
         ("data", _tail(view.data, room)),
@@ -64,6 +68,13 @@ def detail_lines(view: RunView, width: int, now: float, *, ascii_only: bool) -> 
     ]
     lines += [line((f"{name:<9}", "dim"), text) for name, text in named if text]
     return lines
+
+
+def _widths(width: int) -> list[int]:
+    """Cells of the columns; the last one, the age, only where there is room."""
+    widths = [0, 9, 11, 16, 7, 8, 12] if width >= 96 else [0, 9, 11, 9, 7, 8]
+    widths[0] = max(width - sum(widths) - len(widths) + 1, 8)
+    return widths
 
 
 def _scaled(losses: Sequence[float]) -> Sequence[float]:
@@ -79,10 +90,8 @@ def _method(view: RunView) -> str:
     if plan is None:
         return view.method
     share = plan.trained_params / plan.total_params if plan.total_params else 0.0
-    return (
-        f"{view.method}, {plan.num_rows} rows, {plan.micro_batch} x {plan.accumulation} per step, "
-        f"{share:.2%} trained"
-    )
+    batch = f"{plan.micro_batch} x {plan.accumulation} per step"
+    return f"{view.method}, {plan.num_rows:,} rows, {batch}, {share:.2%} trained"
 
 
 def _losses(view: RunView) -> str:
@@ -104,11 +113,10 @@ def _when(view: RunView, now: float) -> str:
         return ""
     took = clock(status.last_time - status.first_time)
     again = f", attempt {status.attempt}" if status.attempt > 1 else ""
-    return f"{moment(status.first_time)} ({ago(status.last_time, now)}), {took}{again}"
+    began = f"began {moment(status.first_time)}"
+    return f"{began}, ran for {took}, last event {ago(status.last_time, now)}{again}"
 
 
 def _tail(path: str, room: int) -> str:
     """A hub name whole; of a path the end, which says more."""
     return clip_start(path, room) if PurePath(path).is_absolute() else path
-
-

@@ -27,6 +27,14 @@ _MANY = 40
 _NEW, _DEMO = "+new", "+demo"
 
 
+class RunRows(Rows):
+    """The list itself, which says what Enter does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", key_display="Enter"),
+    ]
+
+
 class HomeScreen(TailfinScreen):
     """The list of runs, newest first; Enter opens one where it stands."""
 
@@ -50,7 +58,7 @@ class HomeScreen(TailfinScreen):
 
     def body(self) -> Iterable[Widget]:
         with Container(id="home"):
-            yield Rows([_new_row()], id="runs")
+            yield RunRows([_new_row()], id="runs")
             yield Sheet(_welcome(_NEW), id="run-detail")
 
     def heading(self) -> tuple[Line, Line]:
@@ -186,13 +194,15 @@ class HomeScreen(TailfinScreen):
         width = rows.content_size.width - 2
         if width <= 0:
             return
-        from tui.draw.home_lines import run_line
+        from tui.draw.home_lines import heading_line, run_line
 
         now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
         made = [_new_row()]
         if not self._view.runs:
             words = "  the embedded model and data, in two minutes"
             made.append(Row(_DEMO, line(("Demo", "strong"), (words, "dim"))))
+        if self._view.runs:
+            made.append(Row("=", heading_line(width), is_heading=True))
         for root, views in _by_root(self._view):
             if len(self._view.roots) > 1:
                 made.append(
@@ -247,5 +257,5 @@ def _welcome(key: str) -> list[Line]:
         line(("A new run", "title")),
         BLANK,
         line("Five steps: box, model, data, method, review."),
-        line("Enter through them: each has a default where one can be known."),
+        line("Press Enter in each: what can be known has a default already."),
     ]
