@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -230,7 +230,7 @@ class ModelPane(Pane):
             return
         self._void()
         typed, revision = self._typed, self.draft.text("model.revision")
-        self._asked_at = time.monotonic()
+        self._asked_at = monotonic()
         self._seconds = self.set_interval(1.0, self._draw)
         self.ask(_LOOKUP, lambda: look_up(typed, revision))
         self.settle()
@@ -278,7 +278,7 @@ class ModelPane(Pane):
         )
 
     def _asking(self) -> str:
-        elapsed_s = int(time.monotonic() - (self._asked_at or 0.0))
+        elapsed_s = int(monotonic() - (self._asked_at or 0.0))
         seconds = f" {elapsed_s} s" if elapsed_s else ""
         if elapsed_s >= _LONG_S:
             seconds += "; it is given up after about 30 s"
