@@ -215,13 +215,18 @@ def _message(case: _Case) -> str:
             "GPU memory, runs out; a person or the box's owner can do it too."
         )
     if case.kind == "gpu_lost" and case.fault:
-        return f"{said} {case.fault.meaning}"
+        return f"{_sentence(said)} {case.fault.meaning}"
     if case.kind == "crash" and is_device_assert(f"{said}\n{case.trace_text}"):
         return (
-            f"{said} A check inside a kernel failed: an index was out of range, mostly a token "
+            f"{_sentence(said)} A check inside a kernel failed: an index was out of range, mostly a token "
             "that the model has no embedding for. The card is well."
         )
     return said or _title(case)
+
+
+def _sentence(said: str) -> str:
+    """A library's words with the full stop they most often lack."""
+    return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 def _evidence(case: _Case) -> list[str]:
