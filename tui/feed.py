@@ -51,7 +51,7 @@ class LiveFeed:
     def look(self) -> Observed:
         if not self.run.path.is_dir():
             raise TailfinError(
-                f"The run folder {self.run.path} is gone.",
+                f"The run's folder is gone: {self.run.path}",
                 "It was removed or moved, or its volume was taken away. Esc goes home.",
                 where=self.run.path,
                 exit_code=EXIT_NO,

@@ -167,7 +167,7 @@ def test_a_folder_that_was_removed_is_said(tmp_path: Path) -> None:
     feed = LiveFeed(run)
     feed.look()
     shutil.rmtree(run.path)
-    with pytest.raises(TailfinError, match="is gone") as caught:
+    with pytest.raises(TailfinError, match="folder is gone") as caught:
         feed.look()
     assert caught.value.hint
     assert feed.log(5) == []
