@@ -43,7 +43,8 @@ from tui.options import Opening, Options
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.screens.home import HomeScreen
-from tui.screens.monitor import Meter, MonitorScreen
+from tui.screens.monitor import MonitorScreen
+from tui.screens.watching import Meter
 from tui.widgets.next_bar import NextBar
 
 Driver = Pilot[list[str]]
@@ -225,6 +226,33 @@ def test_a_look_that_hangs_is_not_asked_twice_and_is_named() -> None:
     _watch(feed, act)
 
 
+def test_a_first_look_that_takes_long_is_said() -> None:
+    feed, gate = _live(), threading.Event()
+    look = feed.look
+
+    def slow_look() -> Observed:
+        gate.wait(20)
+        return look()
+
+    feed.look = slow_look  # type: ignore[method-assign]
+
+    async def act(app: TailfinApp, pilot: Driver) -> None:
+        await until(app, pilot, "reading the run")
+        gate.set()
+        await until(app, pilot, "step 60/1,000")
+        assert "reading the run" not in screen_text(app)
+
+    _watch(feed, act)
+
+
+def test_over_a_slow_link_it_looks_half_as_often() -> None:
+    async def act(app: TailfinApp, pilot: Driver) -> None:
+        await _settled(app, pilot)
+        assert _monitor(app).pace_s == 0.1
+
+    _watch(_live(), act, options=Options(slow_link=True))
+
+
 def test_a_driver_that_hangs_holds_up_nothing() -> None:
     gate = threading.Event()
 
@@ -261,11 +289,11 @@ def test_after_the_end_it_looks_less_often_but_notices_a_resume() -> None:
     async def act(app: TailfinApp, pilot: Driver) -> None:
         monitor = _monitor(app)
         await until(app, pilot, "STOPPED")
-        assert monitor._pace_s == 0.2 and app.query_one(NextBar).has_focus
+        assert monitor.pace_s == 0.2 and app.query_one(NextBar).has_focus
         script = begun(*training(200)).add(started(2, 200), PLAN, make_step(201, elapsed_s=2.0))
         feed.shown = observed(script, "running")
         await until(app, pilot, "The run was resumed: attempt 2 goes on from step 200.")
-        assert monitor._pace_s == 0.05 and not app.query_one(NextBar).display
+        assert monitor.pace_s == 0.05 and not app.query_one(NextBar).display
         assert "RUNNING  step 201/1,000" in screen_text(app)
 
     _watch(feed, act, ended_every_s=0.2)

@@ -161,8 +161,8 @@ class _Line:
             if math.isfinite(y):
                 self.low = y if not self.low <= y else self.low
                 self.high = y if not self.high >= y else self.high
-            if self._is_smoothed and not math.isnan(smoothed := self._smoother.add(y)):
-                self.smooth.add(x, smoothed)
+            if self._is_smoothed and math.isfinite(y):
+                self.smooth.add(x, self._smoother.add(y))
         self._count = len(steps)
 
 

@@ -34,7 +34,9 @@ def run_alerts(observed: Observed, trend: Trend, now: float) -> list[Alert]:
     found: list[Alert] = []
     if observed.state in LIVE and (silent_s := quiet_s(status, now)):
         usual_s = pace(status).step_s
-        usually = f"usually {seconds(usual_s)}" if math.isfinite(usual_s) else "its pace is not known yet"
+        usually = (
+            f"usually {seconds(usual_s)}" if math.isfinite(usual_s) else "its pace is not known yet"
+        )
         said = f"No step for {seconds(_calm(silent_s))} ({usually})."
         found.append(Alert("warn", said, "Look at the log and the device."))
     if trend.num_broken and not any(n.id == "train.nan" for n in status.notices):

@@ -36,8 +36,10 @@ def chart_lines(
         ascii_only=ascii_only,
         marks=curves.marks,
     )
-    chart = [tuple(_hidden(run) for run in row) for row in rows]
-    return [legend(curves, log_y=log_y, ascii_only=ascii_only), *chart]
+    chart = [tuple(_hidden(run) for run in row) for row in rows[:-1]]
+    # What the axis has in a curve's role marks a value that was NaN or infinite.
+    axis = tuple((text, "fail" if role else "") for text, role in rows[-1])
+    return [legend(curves, log_y=log_y, ascii_only=ascii_only), *chart, axis]
 
 
 def legend(curves: Curves, *, log_y: bool, ascii_only: bool) -> Line:

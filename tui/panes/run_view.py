@@ -73,7 +73,11 @@ class RunView(Container):
         height = log_height(self.app.size.height)
         log.show([line((text, "dim")) for text in seen.log[-height:]])
 
-    def say(self, alerts: Sequence[Alert]) -> None:
+    def say_that_it_reads(self) -> None:
+        """A long log on a slow disk takes its time."""
+        self.query_one(Chart).say([line(("reading the run", "dim"))])
+
+    def say_alerts(self, alerts: Sequence[Alert]) -> None:
         """Alerts without a run, as when its folder could not be read at all."""
         lines: list[Line] = []
         for alert in alerts:

@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.timer import Timer
 from textual.widget import Widget
 
-from engine.doctor.gauges import Gauges, Reading
-from engine.errors import TailfinError
 from engine.runs.store import all_roots
 from tui.draw.history import METRICS
 from tui.draw.line import Line, clip_start, line
-from tui.draw.run_alerts import Alert, notice_paragraphs
-from tui.feed import Feed, ReplayFeed
-from tui.lookout import Lookout, Picture, Seen, alerts_of
-from tui.panes.run_view import RunView, log_height
-from tui.requests import Requests
-from tui.screens.base import TailfinScreen
+from tui.draw.run_alerts import notice_paragraphs
+from tui.feed import ReplayFeed
+from tui.lookout import Picture
+from tui.panes.run_view import RunView
+from tui.screens.watching import WatchingScreen
 from tui.widgets.next_bar import NextBar
 
-# A disk or driver that is silent for this long is named.
-_SLOW_S = 10.0
+# A run that is not read by then is said to be read.
+_PATIENCE_S = 0.3
 
 
-class Meter(Protocol):
-    """What the box is asked through; `read` may block and is called in a thread."""
-
-    def read(self, worker_pid: int = 0) -> Reading: ...
-    def close(self) -> None: ...
-
-
-class MonitorScreen(TailfinScreen):
-    """Looks at a feed in a thread and draws what changed; acts go to the run as requests."""
+class MonitorScreen(WatchingScreen):
+    """Draws a run or a recording; what is asked of a run goes into its folder as a request."""
 
     AUTO_FOCUS: ClassVar[str | None] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,30 +43,7 @@ class MonitorScreen(TailfinScreen):
         Binding("escape", "back", "home", key_display="Esc", tooltip="the run goes on"),
     ]
 
-    def __init__(
-        self,
-        feed: Feed,
-        *,
-        gauges: Callable[[], Meter] | None = None,
-        every_s: float = 1.0,
-        ended_every_s: float = 5.0,
-    ) -> None:
-        super().__init__()
-        self.feed = feed
-        self._every_s, self._ended_every_s = every_s, ended_every_s
-        self._pace_s = 0.0
-        self._timer: Timer | None = None
-        self._lookout = Lookout(feed)
-        self._seen: Seen | None = None
-        self._trouble: TailfinError | None = None
-        self._look_again = False
-        self._since: dict[str, float] = {}  # question that is open -> when it was asked
-        self._make_gauges = gauges or partial(Gauges, os.environ, path=feed.run.path)
-        self._gauges: Meter | None = None
-        self._reading: Reading | None = None
-        self._metric = METRICS[0]
-        self._is_log = False
-        self._requests = Requests()
+    is_log = False
 
     def body(self) -> Iterable[Widget]:
         yield RunView()
@@ -88,135 +52,28 @@ class MonitorScreen(TailfinScreen):
     def on_mount(self) -> None:
         self.query_one(NextBar).display = False
         self.query_one(RunView).place(self.app.size)
-        self._keep_pace()
-        self._tick()
+        self.watch_run()
+        self.set_timer(_PATIENCE_S, self._say_that_it_reads)
 
     def on_unmount(self) -> None:
         self.tailfin.last_words = []
-        if self._gauges is not None:  # a driver that hangs must not hold up leaving
-            threading.Thread(target=self._gauges.close, daemon=True).start()
+        self.let_go()
 
     def on_resize(self, event: events.Resize | None = None) -> None:
         super().on_resize()
         if event is not None:
             self.query_one(RunView).place(event.size)
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw)
 
-    # What is seen
-
-    @property
-    def is_live(self) -> bool:
-        return self._seen is not None and self._seen.is_live
-
-    @property
-    def can_act(self) -> bool:
-        """Whether there is a worker that can be asked for something."""
-        return self.is_live and not self.feed.is_replay and self._trouble is None
-
-    @property
-    def _has_more(self) -> bool:
-        """Whether there is more to read than the alert on the screen."""
-        return self._seen is not None and bool(self._seen.observed.status.notices or self._alerts())
-
-    def _tick(self) -> None:
-        if self._is_open("look"):
-            self._name_slow_ones()
-        else:
-            self._look()
-        self._ask_gauges()
-
-    def _look(self) -> None:
-        now = self.tailfin.clock()
-        num_lines = max(log_height(self.app.size.height), 6)
-        self._ask("look", partial(self._lookout.look, now, self._metric, num_lines))
-
-    def _look_soon(self) -> None:
-        """Look now, or again as soon as the look that is going on has ended."""
-        if self._is_open("look"):
-            self._look_again = True
-        else:
-            self._look()
-
-    def _ask_gauges(self) -> None:
-        """On its own: a driver that hangs must not hold up the picture of the run."""
-        if self.can_act and not self._is_open("gauges"):
-            self._ask("gauges", self._read_gauges)
-
-    def _read_gauges(self) -> Reading:
-        if self._gauges is None:
-            self._gauges = self._make_gauges()
-        return self._gauges.read(self._seen.observed.worker_pid if self._seen else 0)
-
-    def answered(self, question: str, value: object) -> None:
-        self._since.pop(question, None)
-        now = self.tailfin.clock()
-        match value:
-            case Seen() | TailfinError() if question == "look":
-                self._take(value, now)
-            case Reading():
-                is_first, self._reading = self._reading is None, value
-                if is_first:
-                    self._draw()
-            case TailfinError() if question != "gauges":
-                self._requests.refused(value, now)
-                self._draw()
-            case str():
-                self._requests.asked(question, value)
-                self._look_soon()
-
-    def _take(self, value: Seen | TailfinError, now: float) -> None:
-        before = self._situation()
-        if isinstance(value, Seen):
-            self._trouble, self._seen = None, value
-            self._requests.hear(value.observed.status, now, is_live=value.is_live)
-        else:
-            self._trouble = value
-        if before != self._situation():
-            self._keep_pace()
-            self.refresh_bindings()
-            self.show_heading()
-            self._show_way_on()
+    def turned(self) -> None:
         self.tailfin.last_words = self._last_words() if self.can_act else []
-        self._draw()
-        if self._reading is None:
-            self._ask_gauges()
-        if self._look_again:
-            self._look_again = False
-            self._look()
-
-    def _situation(self) -> tuple[object, ...]:
-        """What keys, title and the bar below depend on."""
-        seen = self._seen
-        state = seen.observed.state if seen else ""
-        return state, self._trouble is None, self._has_more
-
-    def _keep_pace(self) -> None:
-        """Once a second while it lives; afterwards only to notice that it was resumed."""
-        is_over = self._trouble is not None or (self._seen is not None and not self.is_live)
-        every_s = self._ended_every_s if is_over else self._every_s
-        if self.tailfin.options.slow_link:
-            every_s = max(every_s, 2 * self._every_s)
-        if every_s != self._pace_s:
-            self._pace_s = every_s
-            if self._timer is not None:
-                self._timer.stop()
-            self._timer = self.set_interval(every_s, self._tick)
-
-    def _name_slow_ones(self) -> None:
-        """A disk that hangs gives no answer to draw, so the clock draws."""
-        if self.tailfin.clock() - self._since["look"] > _SLOW_S:
-            self._draw()
-
-    def _is_open(self, question: str) -> bool:
-        return question in self._since
-
-    def _ask(self, question: str, work: Callable[[], object]) -> None:
-        self._since[question] = self.tailfin.clock()
-        self.ask(question, work)
+        self.refresh_bindings()
+        self.show_heading()
+        self._show_way_on()
 
     def _last_words(self) -> list[str]:
         run = self.feed.run
@@ -250,53 +107,43 @@ class MonitorScreen(TailfinScreen):
             "loss. N below the chart marks a loss that was NaN, I one that was infinite.",
         ]
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         if not self.is_current or not self.is_mounted:
             return
-        if self._seen is None:
-            self.query_one(RunView).say(self._alerts())
+        if self.seen is None:
+            if found := self.alerts():
+                self.query_one(RunView).say_alerts(found)
             return
         self.query_one(RunView).draw(
             Picture(
-                self._seen,
-                tuple(self._alerts()),
-                self._reading,
+                self.seen,
+                tuple(self.alerts()),
+                self.reading,
                 has_gauges=not self.feed.is_replay,
-                is_stopping=self._requests.is_stopping,
-                log_y=self._is_log,
+                is_stopping=self.requests.is_stopping,
+                log_y=self.is_log,
                 ascii_only=self.tailfin.ascii_only,
             )
         )
 
-    def _alerts(self) -> list[Alert]:
-        now = self.tailfin.clock()
-        found: list[Alert] = []
-        if self._trouble is not None:
-            found.append(Alert("fail", self._trouble.message, self._trouble.hint))
-        for question, what in (("look", "The run's folder"), ("gauges", "The GPU driver")):
-            waited_s = now - self._since.get(question, now)
-            if waited_s > _SLOW_S:
-                found.append(Alert("warn", f"{what} has not answered for {waited_s:.0f} s."))
-        if said := self._requests.alert(now):
-            found.append(said)
-        if self._seen is not None:
-            found += alerts_of(self._seen, self._reading if self.can_act else None)
-        return found
+    def _say_that_it_reads(self) -> None:
+        if self.seen is None and self.trouble is None:
+            self.query_one(RunView).say_that_it_reads()
 
     def _show_way_on(self) -> None:
         """Once it has ended, the bar says where Enter leads."""
         bar = self.query_one(NextBar)
-        bar.display = self._trouble is not None or (self._seen is not None and not self.is_live)
+        bar.display = self.trouble is not None or (self.seen is not None and not self.is_live)
         if bar.display:
             bar.say(self._way_on()[0])
             bar.focus()
 
     def _way_on(self) -> tuple[str, Callable[[], object]]:
         """What Enter does now, in words and in deed."""
-        run, state = self.feed.run, self._seen.observed.state if self._seen else ""
-        if self.feed.is_replay and self._trouble is None:
+        run, state = self.feed.run, self.seen.observed.state if self.seen else ""
+        if self.feed.is_replay and self.trouble is None:
             return "Play it again", self.action_restart
-        if self._trouble is not None or state == "elsewhere":
+        if self.trouble is not None or state == "elsewhere":
             return "Home", self.tailfin.go_home
         if state in ("finished", "stopped") and run.result is not None:
             return "Result", partial(self.tailfin.open_result, run)
@@ -310,7 +157,7 @@ class MonitorScreen(TailfinScreen):
         if action in ("pause", "faster", "to_end", "restart"):
             return self.feed.is_replay
         if action == "notices":
-            return self._has_more
+            return self.has_more
         return True
 
     def on_next_bar_pressed(self) -> None:
@@ -324,7 +171,7 @@ class MonitorScreen(TailfinScreen):
         """End the run with a checkpoint, once that was confirmed."""
         from tui.screens.confirm import ConfirmScreen
 
-        status = self._seen.observed.status if self._seen else None
+        status = self.seen.observed.status if self.seen else None
         says = "No step was made yet, so there is nothing to save."
         if status is not None and status.step > 0:
             says = (
@@ -337,20 +184,20 @@ class MonitorScreen(TailfinScreen):
 
     def action_metric(self) -> None:
         """The next chart."""
-        self._metric = METRICS[(METRICS.index(self._metric) + 1) % len(METRICS)]
-        self._look_soon()
+        self.metric = METRICS[(METRICS.index(self.metric) + 1) % len(METRICS)]
+        self.look_soon()
 
     def action_log_scale(self) -> None:
         """The y axis in powers of ten, or back."""
-        self._is_log = not self._is_log
-        self._draw()
+        self.is_log = not self.is_log
+        self.draw()
 
     def action_notices(self) -> None:
         """Everything worth a person's eye, in full."""
         from tui.screens.help import HelpScreen
 
-        notices = self._seen.observed.status.notices if self._seen else ()
-        self.app.push_screen(HelpScreen("Notices", notice_paragraphs(self._alerts(), notices), ()))
+        notices = self.seen.observed.status.notices if self.seen else ()
+        self.app.push_screen(HelpScreen("Notices", notice_paragraphs(self.alerts(), notices), ()))
 
     def action_pause(self) -> None:
         self._steer(ReplayFeed.pause)
@@ -368,7 +215,7 @@ class MonitorScreen(TailfinScreen):
         if isinstance(self.feed, ReplayFeed):
             how(self.feed)
             self.show_heading()
-            self._look_soon()
+            self.look_soon()
 
     def _stop_if(self, is_yes: bool | None) -> None:
         if is_yes:
@@ -377,6 +224,6 @@ class MonitorScreen(TailfinScreen):
     def _request(self, name: str) -> None:
         from engine.runs.acts import request
 
-        self._requests.asking(name, self.tailfin.clock())
-        self._ask(name, partial(request, self.feed.run, name))
-        self._draw()
+        self.requests.asking(name, self.tailfin.clock())
+        self.inquire(name, partial(request, self.feed.run, name))
+        self.draw()
