@@ -369,6 +369,19 @@ def test_browsing_takes_the_folder_that_was_chosen(tmp_path: Path) -> None:
     assert app.draft.choices["model.path"] == str(tmp_path / "here")
 
 
+def test_a_user_nobody_knows_is_a_folder_that_is_missing() -> None:
+    app = opened()
+
+    async def act(_: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        await type_in(app, pilot, "~nobody-of-that-name/x")
+        await until(app, pilot, "There is no model folder")
+        await pilot.press("f3")
+        await until(app, pilot, "Choose a model's folder")
+        await until(app, pilot, "up one folder")
+
+    drive(act, app=app)
+
+
 def test_a_model_without_template_or_estimate_is_let_through_with_a_warning(
     tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -166,9 +166,10 @@ class ModelPane(Pane):
         """Choose a folder by walking through them."""
         from tui.screens.picker import PickerScreen
 
-        start = Path(self._typed if self._typed.startswith((".", "/", "~")) else ".")
+        is_path = self._typed.startswith((".", "/", "~"))
+        start = Path(os.path.expanduser(self._typed) if is_path else ".")
         self.app.push_screen(
-            PickerScreen("Choose a model's folder", start.expanduser(), folders=True), self._picked
+            PickerScreen("Choose a model's folder", start, folders=True), self._picked
         )
 
     def on_resize(self) -> None:

@@ -119,7 +119,7 @@ class PickerScreen(Asking, Modal[Path | None]):
     def _go_typed(self) -> None:
         path = Path(os.path.expanduser(self._typed))
         path = path if path.is_absolute() else self._folder / path
-        if path.is_file() and not self._wants_folder:
+        if os.path.isfile(path) and not self._wants_folder:
             self.dismiss(path)
         else:
             self._go(path)
@@ -236,7 +236,7 @@ class _Seen:
 
 
 def _look(folder: Path, *, nearest: bool) -> _Seen:
-    folder = Path(os.path.abspath(folder))
-    while nearest and not folder.is_dir() and folder != folder.parent:
+    # os.path's questions answer no where those of Path raise: too long a name, a NUL.
+    while nearest and not os.path.isdir(folder) and folder != folder.parent:
         folder = folder.parent
     return _Seen(list_folder(folder), looks_like_model(folder))
