@@ -9,7 +9,7 @@ import pytest
 from engine.runs.state import observe
 from tests.journey.box import PROMPT, Box
 from tests.journey.reading import framed, says, says_not
-from tests.journey.wizard import await_step
+from tests.journey.wizard import await_step, choose_epochs
 from tests.tmux import Tmux, available
 
 pytestmark = [
@@ -87,7 +87,7 @@ def _go_through_the_wizard(terminal: Tmux, epochs: str) -> None:
     method = terminal.wait_for("micro-batch")
     says(method, "cpu-demo", "fits")
     if epochs:
-        _choose_epochs(terminal, epochs)
+        choose_epochs(terminal, epochs)
     terminal.keys("enter")
 
     await_step(terminal, "review")
@@ -95,18 +95,6 @@ def _go_through_the_wizard(terminal: Tmux, epochs: str) -> None:
     says(review, "LoRA adapter, rank 16", f"{epochs or 5} epochs", "tailfin train")
     says_not(review, "FAIL")
     terminal.keys("enter")
-
-
-def _choose_epochs(terminal: Tmux, epochs: str) -> None:
-    terminal.keys("tab")
-    terminal.wait_for("> profile")
-    for _ in range(3):
-        terminal.keys("down")
-    terminal.wait_for("> epochs")
-    terminal.keys(*epochs)
-    terminal.wait_for(lambda text: f"epochs                   {epochs} " in text)
-    terminal.keys("enter", "tab")
-    terminal.wait_for("> [ Continue ]")
 
 
 def _watch_it_train(terminal: Tmux, run_id: str) -> None:

@@ -27,9 +27,10 @@ FORWARD = {
 PATIENCE_S = 60.0
 
 
-def go_to(terminal: Screened, step: str) -> str:
-    """Press Enter through the steps before `step`; returns what its screen shows then."""
-    for name in FORWARD:
+def go_to(terminal: Screened, step: str, *, since: str = "box") -> str:
+    """Press Enter through the steps from `since` to `step`; returns what its screen shows then."""
+    names = list(FORWARD)
+    for name in names[names.index(since) :]:
         await_step(terminal, name)
         if name == step:
             return terminal.text
@@ -44,3 +45,16 @@ def await_step(terminal: Screened, step: str) -> None:
         return any(line.rstrip().endswith(FORWARD[step]) for line in text.splitlines())
 
     terminal.wait_for(is_free, PATIENCE_S)
+
+
+def choose_epochs(terminal: Screened, epochs: str) -> None:
+    """In the method step: type a number over the epochs, and go back to the bar."""
+    terminal.keys("tab")
+    terminal.wait_for("> profile")
+    for _ in range(3):
+        terminal.keys("down")
+    terminal.wait_for("> epochs")
+    terminal.keys(*epochs)
+    terminal.wait_for(lambda text: f"epochs                   {epochs} " in text)
+    terminal.keys("enter", "tab")
+    terminal.wait_for("> [ Continue ]")
