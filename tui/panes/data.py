@@ -384,6 +384,8 @@ class DataPane(Pane):
         self.query_one(MappingRows).display = state.asks_mapping
         rows, choices = self.query_one("#choices", Rows), state.choices(self.size.width)
         rows.display = bool(choices)
+        # A list draws what fits into the height it has, so an automatic one would never grow.
+        rows.styles.height = min(len(choices), max(self.size.height // 2, 3))
         rows.fill(choices)
 
 

@@ -350,6 +350,7 @@ class MethodPane(Pane):
         self.query_one("#memory", Sheet).show(self._memory(width))
         fixes = self.query_one("#fixes", Rows)
         fixes.display = bool(self._remedies)
+        fixes.styles.height = len(self._remedies)
         fixes.fill([Row(str(n), _remedy_line(n, one)) for n, one in enumerate(self._remedies)])
 
     def _memory(self, width: int) -> list[Line]:
