@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from engine.data.text import counted
@@ -9,6 +10,7 @@ from tui.conversation import Conversation, Exchange, Reply
 from tui.draw.bars import share_bar
 from tui.draw.compare_lines import BESIDE, pair_lines
 from tui.draw.line import BLANK, Line, clip, line, width_of, wrapped
+from tui.widgets.rows import Row
 
 _LABEL = 7
 _STAGES = {
@@ -37,7 +39,33 @@ def loading_line(stage: str, detail: str, share: float, width: int, *, ascii_onl
     return (*words, ("  ", ""), (bar, "info"), (f" {min(share, 1.0):4.0%}", ""))
 
 
-def reply_note(reply: Reply) -> str:
+def answer_line(last: Exchange | None, device: str, waited: str) -> Line:
+    """What is being answered, or how the last answer ended; `waited` is how long it takes."""
+    if last is None:
+        return line((f"Ready on {device}.", "ok"))
+    if last.current is not None:
+        which = last.replies[last.current].which
+        busy = (f"{which} is answering", "accent")
+        return line(busy, (waited, "dim"), "  ", ("Esc", "key"), " ends it")
+    reply = last.replies[-1]
+    if reply.state == "cut":
+        says = f"The answer was {_note(reply)}: /limit {reply.limit * 2} allows more."
+        return line((says, "warn"))
+    if reply.state == "whole":
+        return line((f"{reply.which}: {_spent(reply)}", "dim"))
+    return line((f"Ready on {device}.", "dim"))
+
+
+def sample_rows(questions: Sequence[str], width: int) -> list[Row]:
+    """Questions that can be asked with Enter, keyed by their number."""
+    if not questions:
+        return []
+    head = line(("Type a question, or Enter asks the marked one:", "dim"))
+    asked = [line(clip(" ".join(text.split()), width)) for text in questions]
+    return [Row("", head, True), *(Row(str(number), drawn) for number, drawn in enumerate(asked))]
+
+
+def _note(reply: Reply) -> str:
     """How an answer ended, where that is worth a word."""
     match reply.state:
         case "cut":
@@ -49,7 +77,7 @@ def reply_note(reply: Reply) -> str:
     return ""
 
 
-def spent(reply: Reply) -> str:
+def _spent(reply: Reply) -> str:
     """Tokens, seconds and rate of a finished answer."""
     rate = reply.num_tokens / reply.elapsed_s if reply.elapsed_s > 0 else 0.0
     speed = f", {rate:,.0f} per second" if rate >= 1 else ""
@@ -64,13 +92,13 @@ def _exchange_lines(exchange: Exchange, width: int) -> tuple[Line, ...]:
         return (*lines, *pair_lines(first, second, width))
     for reply in exchange.replies:
         lines += _labelled(reply.which, _text(reply), width, "title", _role(reply))
-        if note := reply_note(reply):
+        if note := _note(reply):
             lines.append(line(" " * _LABEL, (f"({note})", "warn")))
     return tuple(lines)
 
 
 def _titled(reply: Reply) -> Line:
-    note = reply_note(reply)
+    note = _note(reply)
     return line((reply.which, "title"), (f"  ({note})" if note else "", "warn"))
 
 

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from engine.evaluate.bootstrap import MIN_ROWS
 from engine.evaluate.report import AnswerPair, EvalReport, Measure, Speech
-from tui.draw.bars import share_bar
+from tui.draw.bars import ASCII_FREE, FREE, share_bar
 from tui.draw.line import BLANK, Line, fit, line, wrapped
 from tui.draw.words import loss
 
@@ -21,7 +21,7 @@ def measure_lines(
     report: EvalReport, width: int, *, ascii_only: bool, is_short: bool
 ) -> list[Line]:
     """Losses of both models with bars to one scale, and what the difference means."""
-    lines: list[Line] = []
+    lines: list[Line] = [] if is_short else [BLANK]
     base, tuned = report.base, report.tuned
     if base is not None and tuned is not None:
         if not is_short:
@@ -31,7 +31,9 @@ def measure_lines(
             bar_width = min(width - 42, _BAR_WIDTH)
             share = measured.loss / top if top > 0 else 0.0
             bar = share_bar(share, bar_width, ascii_only) if bar_width > 4 else ""
-            lines.append((*_measured(name, measured), ("   ", ""), (bar, role)))
+            used = bar.rstrip(FREE + ASCII_FREE)
+            words = _loss_only(name, measured) if is_short else _measured(name, measured)
+            lines.append((*words, ("   ", ""), (used, role)))
     lines += wrapped(f"{_verdict(report)}.", width, _role(report))
     if report.base_form != "as published" and not is_short:
         lines += wrapped(f"The base was held in {report.base_form}, as in training.", width, "dim")
@@ -89,6 +91,10 @@ def _measured(name: str, measured: Measure) -> Line:
         (f"{loss(measured.loss):>9}", "value"),
         f"{perplexity:>12}{measured.accuracy:>10.1%}",
     )
+
+
+def _loss_only(name: str, measured: Measure) -> Line:
+    return line(f"{name:<7}loss ", (f"{loss(measured.loss):>9}", "value"))
 
 
 def _verdict(report: EvalReport) -> str:

@@ -21,11 +21,11 @@ from tui.chat_start import Sample, read_samples, start_session
 from tui.clipboard import copy
 from tui.conversation import MODES, Conversation, Mode
 from tui.conversation import Reply as Answer
-from tui.draw.chat_lines import conversation_lines, loading_line, reply_note, spent
-from tui.draw.line import Line, clip, clip_start, line, wrapped
+from tui.draw.chat_lines import answer_line, conversation_lines, loading_line, sample_rows
+from tui.draw.line import Line, clip_start, line, wrapped
 from tui.draw.words import clock
 from tui.screens.base import TailfinScreen
-from tui.widgets.rows import Row, Rows
+from tui.widgets.rows import Rows
 from tui.widgets.sheet import Sheet
 from tui.widgets.transcript import Transcript
 
@@ -343,7 +343,7 @@ class ChatScreen(TailfinScreen):
         samples.display, talk.display = self._shows_samples, not self._shows_samples
         width = max(self.size.width - 2, 10)
         if self._shows_samples:
-            samples.fill(self._sample_rows(width - 2))
+            samples.fill(sample_rows([sample.text for sample in self._samples], width - 2))
         else:
             lines = conversation_lines(self._talk, talk.content_size.width or width)
             talk.put(lines, is_growing=self.is_answering)
@@ -367,18 +367,6 @@ class ChatScreen(TailfinScreen):
         waited_s = self.tailfin.clock() - self._since
         return f"  {clock(waited_s)}" if waited_s >= 2 else ""
 
-    def _sample_rows(self, width: int) -> list[Row]:
-        if not self._samples:
-            return []
-        head = Row("", line(("Type a question, or Enter asks the marked one:", "dim")), True)
-        return [
-            head,
-            *(
-                Row(str(number), line(clip(" ".join(sample.text.split()), width)))
-                for number, sample in enumerate(self._samples)
-            ),
-        ]
-
     def _status_lines(self, width: int) -> list[Line]:
         if self._trouble is not None:
             said = wrapped(f"{self._trouble.message} {self._trouble.hint}", width, "fail")[:3]
@@ -387,17 +375,4 @@ class ChatScreen(TailfinScreen):
             ascii_only = self.tailfin.ascii_only
             drawn = loading_line(*self._loading, width - 8, ascii_only=ascii_only)
             return [(*drawn, (self._waited, "dim"))]
-        last = self._talk.last
-        if last is None:
-            return [line((f"Ready on {self._device}.", "ok"))]
-        if last.current is not None:
-            which = last.replies[last.current].which
-            words = (f"{which} is answering", "accent")
-            return [line(words, (self._waited, "dim"), "  ", ("Esc", "key"), " ends it")]
-        reply = last.replies[-1]
-        if reply.state == "cut":
-            says = f"The answer was {reply_note(reply)}: /limit {reply.limit * 2} allows more."
-            return [line((says, "warn"))]
-        if reply.state == "whole":
-            return [line((f"{reply.which}: {spent(reply)}", "dim"))]
-        return [line((f"Ready on {self._device}.", "dim"))]
+        return [answer_line(self._talk.last, self._device, self._waited)]

@@ -49,13 +49,15 @@ class ExportScreen(Modal[tuple[Form, ...] | None]):
         width = max(text.content_size.width, 20)
         said = "Each form is written, loaded again by plain libraries and compared with what was "
         said += "trained; only then it is put in place. Free disk is checked first."
-        drawn = [*wrapped(said, width), BLANK]
+        is_short = self.size.height < 20
+        drawn = [] if is_short else [*wrapped(said, width), BLANK]
         for export in self._view.exports:
             says, role = (export.refused, "warn") if export.refused else (FORMS[export.form], "")
             body = wrapped(says, width - 9, role)
             drawn += [(*line((f"{export.form:<9}", "dim")), *body[0])]
             drawn += [((" " * 9, ""), *more) for more in body[1:]]
-        drawn += [BLANK, *wrapped(f"They will lie in {self._view.run.exports}", width)]
+        drawn += [] if is_short else [BLANK]
+        drawn += wrapped(f"They will lie in {self._view.run.exports}", width)
         text.show(drawn)
         possible = self._view.possible_forms
         choices = [possible] if len(possible) > 1 else []

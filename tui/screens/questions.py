@@ -23,7 +23,8 @@ class QuestionsScreen(Asking, Modal[Path | None]):
     """Dismissed with a file that holds questions, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "back", priority=True, show=False)
+        Binding("escape", "dismiss(None)", "back", priority=True, show=False),
+        Binding("f3", "browse", "browse files", show=False),
     ]
 
     def __init__(self, run: RunFolder) -> None:
@@ -37,7 +38,12 @@ class QuestionsScreen(Asking, Modal[Path | None]):
         yield PathInput(placeholder="a .txt file with one question per line, or chat rows")
         yield Sheet(id="note")
         yield Sheet(
-            [line(("Enter", "key"), " compare  ", ("Tab", "key"), " complete  ", ("Esc", "key"))],
+            [
+                line(
+                    *(("Enter", "key"), " compare  ", ("Tab", "key"), " complete  "),
+                    *(("F3", "key"), " browse  ", ("Esc", "key"), " back"),
+                )
+            ],
             id="box-keys",
         )
 
@@ -68,6 +74,16 @@ class QuestionsScreen(Asking, Modal[Path | None]):
         names = "  ".join(os.path.basename(c.rstrip("/")) for c in message.choices)
         self._note([line((clip(names, width), "dim"))])
 
+    def action_browse(self) -> None:
+        """Find the file by walking through the folders."""
+        from tui.screens.picker import PickerScreen
+
+        typed = Path(self.query_one(PathInput).value.strip()).expanduser()
+        folder = typed if typed.is_dir() else typed.parent
+        start = folder.resolve() if folder.is_dir() else Path.cwd()
+        title = "Choose a file of questions"
+        self.app.push_screen(PickerScreen(title, start, folders=False), self._take)
+
     def answered(self, question: str, value: object) -> None:
         if isinstance(value, TailfinError):
             width = max(self.size.width - 6, 20)
@@ -75,6 +91,12 @@ class QuestionsScreen(Asking, Modal[Path | None]):
             self._note([*said, *wrapped(f"Do: {value.hint}", width)])
         else:
             self.dismiss(self._path)
+
+    def _take(self, path: Path | None) -> None:
+        if path is not None:
+            field = self.query_one(PathInput)
+            field.value = str(path)
+            field.cursor_position = len(field.value)
 
     def _fill(self) -> None:
         text = self.query_one("#box-text", Sheet)
