@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}")
 # What people paste from the browser: the page of a model, or of a branch of it.
-_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/([^?#]+)")
+_PAGE = re.compile(
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/([^?#]+)(?:[?#].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)

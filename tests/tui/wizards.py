@@ -17,7 +17,7 @@ from tui.screens.wizard import WizardScreen
 class WizardApp(TailfinApp):
     """Begins with the wizard where the app would begin with home."""
 
-    CSS_PATH = Path(tui.app.__file__).with_name("app.tcss")
+    CSS_PATH = str(Path(tui.app.__file__).with_name("app.tcss"))
 
     def __init__(
         self, draft: Draft | None = None, step: str = "box", runs: Path | None = None
