@@ -93,15 +93,17 @@ def test_the_demo_is_read_counted_and_needs_one_enter() -> None:
     assert app.draft.held_out.num_rows == 48
 
 
-def test_a_typed_file_is_read_and_the_cursor_stays(tmp_path: Path) -> None:
-    file = tmp_path / "my rows.jsonl"
-    shutil.copy(GOOD, file)
+def test_a_typed_file_is_read_and_the_cursor_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(GOOD, "my rows.jsonl")
     app = opened(runs=tmp_path / "runs")
 
     async def act(_: TailfinApp, pilot: Keys) -> None:
         await until(app, pilot, "Name a data file, or choose one below.")
         await until(app, pilot, lambda: isinstance(app.focused, PathInput))
-        for character in str(file):
+        for character in "my rows.jsonl":
             await pilot.press(character)
         await go_on(app, pilot)
         assert isinstance(app.focused, PathInput)
@@ -110,7 +112,7 @@ def test_a_typed_file_is_read_and_the_cursor_stays(tmp_path: Path) -> None:
         await until(app, pilot, lambda: app.wizard.step == "method")
 
     drive(act, app=app)
-    assert app.draft.choices["data.path"] == str(file)
+    assert app.draft.choices["data.path"] == "my rows.jsonl"
 
 
 def test_tab_completes_a_path(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ _ROOMY, _TALL = 18, 28
 _ABOUT_LINES = 4
 # Cells of the column beside the list, as app.tcss has it.
 _ABOUT_CELLS = 40
+# How a message about several fields begins; what is wrong says enough here.
+_PREFACE = "The spec has faults: spec: "
 
 
 class ValueInput(Input):
@@ -132,6 +134,8 @@ class MethodPane(Pane):
         return "These settings do not go together."
 
     def first(self) -> Widget | None:
+        if not self.stop:
+            return None  # the bar must not take the keys of somebody who is still typing
         return self.query_one("#value") if self._editing else self.query_one("#settings")
 
     def help_lines(self) -> list[str]:
@@ -169,7 +173,7 @@ class MethodPane(Pane):
         elif describe(message.key).kind in ("choice", "switch"):
             self._turn(message.key, 1)
         else:
-            self._edit(message.key, written(value_of(self._resolved.spec, message.key)))
+            self._edit(message.key, written(self._value(message.key)))
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         message.stop()
@@ -249,7 +253,7 @@ class MethodPane(Pane):
 
     def _turn(self, path: str, by: int) -> None:
         field = describe(path)
-        now = value_of(self._resolved.spec, path)
+        now = self._value(path)
         value: object
         if field.kind == "switch":
             value = not now
@@ -261,6 +265,10 @@ class MethodPane(Pane):
         self._change(self.draft.choose(path, value))
         self._suggest()
         self._draw()
+
+    def _value(self, path: str) -> object:
+        """What stands in the row, whether it goes with the others or not."""
+        return self.draft.choices.get(path, value_of(self._resolved.spec, path))
 
     def _apply(self, number: int) -> None:
         draft = self.draft
@@ -315,7 +323,9 @@ class MethodPane(Pane):
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        self.query_one(SettingRows).show_settings(self._resolved, all_of_them=self._shows_all)
+        self.query_one(SettingRows).show_settings(
+            self._resolved, self.draft.choices, all_of_them=self._shows_all
+        )
         self._show_about()
         self._show_memory()
         self.refresh_bindings()
@@ -330,7 +340,8 @@ class MethodPane(Pane):
         about.display = is_wide
         path = self._editing or self.query_one(SettingRows).key
         width = max(self.size.width - 2, 20)
-        drawn = wrapped(self._fault.message, width, "fail")[:2] if self._fault else []
+        fault = self._fault.message.removeprefix(_PREFACE) if self._fault else ""
+        drawn = wrapped(fault, width, "fail")[:2] if fault else []
         if is_wide:
             about.put(setting_lines(path, self._resolved, self.draft, _ABOUT_CELLS))
         else:

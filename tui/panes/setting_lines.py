@@ -58,7 +58,7 @@ def _allowed(path: str) -> str:
 
 
 def _whence(path: str, resolved: Resolved, draft: Draft) -> str:
-    source = resolved.sources[path]
+    source = YOU if path in draft.choices else resolved.sources[path]
     if source == SUGGESTED:
         why = next((one.why for one in draft.suggestions if one.path == path), "")
         return f"Suggested: {why}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,11 +10,11 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from engine.fields import ESSENTIAL, Field, all_fields, applies, describe, written
+from engine.fields import ESSENTIAL, all_fields, applies, describe, written
 from engine.settings import Resolved
 from engine.spec import Spec
 from tui.draft import YOU
-from tui.draw.line import Line, clip, clip_start, line, padded
+from tui.draw.line import clip, clip_start, line, padded
 from tui.widgets.rows import Row, Rows
 
 # Sections in the words of a form; what the model and data steps ask for is not asked here again.
@@ -28,15 +28,6 @@ _SECTIONS = {
 _ELSEWHERE = ("model.path", "data.path", "data.eval_path", "data.columns", "data.format")
 _LABEL = 24
 _VALUE = 18
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A setting as the list shows it."""
-
-    field: Field
-    value: str
-    source: str
 
 
 class SettingRows(Rows):
@@ -72,6 +63,7 @@ class SettingRows(Rows):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._sources: dict[str, str] = {}
+        self._values: dict[str, str] = {}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that do nothing on this row are not offered."""
@@ -96,28 +88,33 @@ class SettingRows(Rows):
             event.prevent_default()
             self.post_message(self.Typed(self.key, character))
 
-    def show_settings(self, resolved: Resolved, *, all_of_them: bool) -> None:
-        """Draw them; what cannot matter with the others as they are is left out."""
+    def show_settings(
+        self, resolved: Resolved, choices: Mapping[str, object], *, all_of_them: bool
+    ) -> None:
+        """Draw them; what cannot matter with the others as they are is left out.
+
+        `choices` are the person's own: where they do not go together there is no spec with them,
+        and `resolved` is an earlier one.
+        """
         spec = resolved.spec
-        self._sources = resolved.sources
-        rows = [self._row(shown_setting(path, resolved)) for path in essential(spec)]
+        self._sources = {**resolved.sources, **dict.fromkeys(choices, YOU)}
+        self._values = {path: written(value) for path, value in choices.items()}
+        rows = [self._row(path, spec) for path in essential(spec)]
         if all_of_them:
             for section, title in _SECTIONS.items():
                 paths = [path for path in others(spec) if describe(path).section == section]
                 if paths:
                     rows.append(Row(f"section:{section}", line((title, "title")), is_heading=True))
-                    rows += [self._row(shown_setting(path, resolved)) for path in paths]
+                    rows += [self._row(path, spec) for path in paths]
         self.fill(rows)
 
-    def _row(self, shown: Shown) -> Row:
+    def _row(self, path: str, spec: Spec) -> Row:
+        field, source = describe(path), self._sources[path]
+        text = self._values.get(path) or written(value_of(spec, path)) or "none"
         room = max(self.content_size.width - 2 - _LABEL - _VALUE - 2, 0)
-        is_default = shown.source == "default"
-        value: Line = line((padded(shown.value or "none", _VALUE), "" if is_default else "value"))
-        source = clip(shown.source, room)
-        if "/" in shown.source:
-            source = clip_start(shown.source, room)
-        drawn = (*line(f"{shown.field.label:<{_LABEL}} "), *value, *line((f" {source}", "dim")))
-        return Row(shown.field.path, drawn)
+        value = line((padded(text, _VALUE), "" if source == "default" else "value"))
+        told = clip_start(source, room) if "/" in source else clip(source, room)
+        return Row(path, (*line(f"{field.label:<{_LABEL}} "), *value, *line((f" {told}", "dim"))))
 
 
 def essential(spec: Spec) -> list[str]:
@@ -133,12 +130,6 @@ def others(spec: Spec) -> Sequence[str]:
         for field in all_fields()
         if field.path not in (*ESSENTIAL, *_ELSEWHERE) and applies(field.path, spec)
     ]
-
-
-def shown_setting(path: str, resolved: Resolved) -> Shown:
-    """A setting's value as it is typed, and where it came from."""
-    value = value_of(resolved.spec, path)
-    return Shown(describe(path), written(value), resolved.sources[path])
 
 
 def value_of(spec: Spec, path: str) -> object:
