@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engine.runs.events import Exited, Failed
+from engine.runs.events import Exited, Failed, Step
 from engine.runs.store import RunFolder
 from tests.runs.ended_run import a_plan, add_checkpoint, end_with, write_spec, write_trace
 from tests.runs.script import step
@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     return made
 
 
-def _steps() -> list[object]:
+def _steps() -> list[Step]:
     return [step(number, 6.0 / number) for number in range(1, 4)]
 
 
