@@ -492,3 +492,16 @@ def test_the_field_and_the_list_are_of_this_pane() -> None:
         assert len(app.screen.query(Input)) == 1
 
     drive(act, app=app)
+
+
+def test_the_keys_that_are_shown_work_while_somebody_types() -> None:
+    app = opened()
+
+    async def act(_: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        await until(app, pilot, "F10 leave")
+        await until(app, pilot, "F1 help")
+        await pilot.press("shift+tab")
+        await until(app, pilot, "q leave")
+        await until(app, pilot, "? help")
+
+    drive(act, app=app)

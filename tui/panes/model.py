@@ -303,7 +303,7 @@ class ModelPane(Pane):
             f"{one.source}, {size(one.num_bytes)}" if one.num_bytes else one.source
             for one in self._recent
         ]
-        room = rows.content_size.width - 4 - max(map(cell_len, sources), default=0)
+        room = rows.content_size.width - 5 - max(map(cell_len, sources), default=0)
         room = max(min(room, max((cell_len(one.path) for one in self._recent), default=0)), 20)
         for one, source in zip(self._recent, sources, strict=True):
             path = padded(clip_start(one.path, room), room)

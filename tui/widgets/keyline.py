@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from textual import events
 from textual.binding import Binding
 from textual.screen import Screen
@@ -61,12 +63,7 @@ class KeyLine(Sheet):
             return
         drawn: Line = ()
         self._spans = []
-        seen: set[str] = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if not binding.show or not active.enabled or binding.action in seen:
-                continue
-            seen.add(binding.action)
+        for binding in _one_per_action(screen):
             key = key_name(binding)
             item = line((key, "key"), f" {binding.description}")
             begin = width_of(drawn) + (2 if drawn else 0)
@@ -75,6 +72,24 @@ class KeyLine(Sheet):
             drawn = (*drawn, ("  ", ""), *item) if drawn else item
             self._spans.append((begin, width_of(drawn), binding.key))
         self.show([drawn])
+
+
+def _one_per_action(screen: Screen[object]) -> Iterable[Binding]:
+    """What can be done now, each by the plainest of its keys that works now.
+
+    While somebody types, of `q,f10,ctrl+q` only the last two are left.
+    """
+    chosen: dict[str, Binding] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if not binding.show or not active.enabled:
+            continue
+        before = chosen.get(binding.action)
+        if before is None or (
+            before.key.startswith("ctrl+") and not binding.key.startswith("ctrl+")
+        ):
+            chosen[binding.action] = binding
+    return chosen.values()
 
 
 def key_name(binding: Binding) -> str:
