@@ -57,6 +57,7 @@ class ReviewPane(Pane):
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
         self._fault: TailfinError | None = None
+        self._name_fault: TailfinError | None = None
         self._resolved: Resolved | None = None
         self._budget: Budget | None = None
         self._outlook: Outlook | None = None
@@ -94,13 +95,12 @@ class ReviewPane(Pane):
     def stop(self) -> str:
         if self.draft.start.is_begun:
             return "Starting ..."
+        if self._name_fault is not None:
+            return "Correct the name."
         if self._fault is not None:
-            return self._fault.message
-        fails = [f for group in self.draft.groups for f in group.findings if f.severity == "fail"]
-        if fails:
-            return (
-                f"This box has {counted(len(fails), 'failure')}: fix them, check again in step 1."
-            )
+            return "This cannot run as it is."
+        if fails := failures(self.draft):
+            return f"{counted(len(fails), 'failure')} of the box: fix, then step 1."
         return ""
 
     @property
@@ -108,7 +108,9 @@ class ReviewPane(Pane):
         return "Start" if self.stop else self.FORWARD
 
     def first(self) -> Widget | None:
-        return self.query_one("#run-name") if self._fault else self.query_one("#plan")
+        if self._name_fault is not None:
+            return self.query_one("#run-name")
+        return None if self.draft.start.is_begun else self.query_one("#plan")
 
     def help_lines(self) -> list[str]:
         return [
@@ -122,19 +124,16 @@ class ReviewPane(Pane):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()
-        if self._resolved is not None and message.value == self._resolved.spec.name:
-            self._fault = None
-            self.settle()
-            return
+        self._name_fault = None
         try:
             name = parse("name", message.value)
         except TailfinError as error:
-            self._fault = error
-            self.settle()
+            self._name_fault = error
         else:
-            self.draft = self.draft.choose("name", name)
-            self._resolve()
-            self.settle()
+            if self._resolved is None or name != self._resolved.spec.name:
+                self.draft = self.draft.choose("name", name)
+                self._resolve()
+        self.settle()
         self._draw()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
@@ -303,7 +302,8 @@ class ReviewPane(Pane):
         is_wide = self.tailfin.size.width >= 100
         command.display = is_wide
         width = max(plan.content_size.width, 20)
-        fault = [*wrapped(f"{self._fault}", width, "fail"), BLANK] if self._fault else []
+        error = self._name_fault or self._fault
+        fault = [*wrapped(str(error), width, "fail"), BLANK] if error else []
         if self._resolved is None:
             plan.put(fault)
             return
