@@ -23,6 +23,7 @@ from engine.runs.store import RunFolder
 from tests.runs.script import Script, started
 from tests.tui.pilots import Act, drive, screen_lines, screen_text, until
 from tests.tui.scenes import (
+    HOST,
     PLAN,
     RUN,
     SCENES,
@@ -39,7 +40,9 @@ from tests.tui.scenes import (
 from tui.app import TailfinApp
 from tui.draw.run_head import WORDS
 from tui.feed import Feed, ReplayFeed
+from tui.lookout import Picture
 from tui.options import Opening, Options
+from tui.panes.run_view import RunView
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.screens.home import HomeScreen
@@ -307,12 +310,38 @@ def test_nothing_is_drawn_below_a_question_and_all_of_it_after() -> None:
         await pilot.press("x")
         assert isinstance(app.screen, ConfirmScreen)
         feed.shown = observed(begun(*training(90)), "running")
+        view = app.screen_stack[0].query_one(RunView)
+        drawn: list[Picture] = []
+        view.draw = drawn.append  # type: ignore[method-assign, assignment]
         seen = feed.looks
         await until(app, pilot, lambda: feed.looks > seen + 2)
+        assert drawn == []
+        del view.draw
         await pilot.press("escape")
         await until(app, pilot, "step 90/1,000")
 
     _watch(feed, act)
+
+
+def test_a_chart_that_lost_a_line_to_the_way_on_is_drawn_anew() -> None:
+    async def act(app: TailfinApp, pilot: Driver) -> None:
+        await until(app, pilot, "> [ What happened ]")
+        await until(app, pilot, lambda: screen_lines(app)[15].endswith(" 1000"))
+
+    _watch(scene("finished"), act, ended_every_s=600)
+
+
+def test_the_box_is_no_news_once_the_run_has_ended() -> None:
+    feed = _live()
+    full = replace(HOST, disk_free_gib=0.7)
+
+    async def act(app: TailfinApp, pilot: Driver) -> None:
+        await until(app, pilot, "WARN  The run's disk has 0.7 GiB left.")
+        feed.shown = scene("stopped").shown
+        await until(app, pilot, "STOPPED")
+        await until(app, pilot, lambda: "WARN" not in screen_text(app))
+
+    _watch(feed, act, gauges=lambda: FakeGauges(host=full))
 
 
 # What goes wrong

@@ -108,7 +108,8 @@ class MonitorScreen(WatchingScreen):
         ]
 
     def draw(self) -> None:
-        if not self.is_current or not self.is_mounted:
+        # What is drawn below a question is painted too, although nobody can see it.
+        if self.app.screen is not self or not self.is_mounted:
             return
         if self.seen is None:
             if found := self.alerts():

@@ -22,7 +22,7 @@ def test_the_time_left_is_the_median_step_times_the_steps_left() -> None:
 
 
 def test_one_slow_step_moves_nothing() -> None:
-    late = [make_step(n, elapsed_s=n * 2.0 + (600 if n > 50 else 0)) for n in range(1, 101)]
+    late = [make_step(n, elapsed_s=n * 2.0 + (600 if n > 90 else 0)) for n in range(1, 101)]
     assert pace(fold_all(begun(*late).events)).step_s == pytest.approx(2.0)
 
 
@@ -43,6 +43,8 @@ def test_a_resumed_run_is_judged_by_its_own_steps() -> None:
     assert [step.step for step in own_steps(status)] == list(range(501, 512))
     assert [step.step for step in own_steps(status, 3)] == [509, 510, 511]
     assert pace(status).left_s == pytest.approx((1000 - 511) * 2.0)
+    status = fold_all(script.add(Evaluated(511, 1.0, elapsed_s=22.0)).events)
+    assert pace(status).left_s == pytest.approx((1000 - 511) * (2.0 + 22.0 / 11))
 
 
 def test_steps_that_are_logged_now_and_then_count_as_many() -> None:

@@ -47,6 +47,17 @@ def test_a_new_step_leaves_almost_all_cells_as_they_are() -> None:
     assert max(changed) < 120
 
 
+def test_a_new_lowest_value_moves_no_other() -> None:
+    xs = [float(n) for n in range(1, 101)]
+    before, after = (
+        _drawn(Curves("loss", (xs, [*([2.0] * 99), last]), low=last, high=2.0, max_steps=800))
+        for last in (0.71, 0.62)
+    )
+    pairs = zip(map(_cells, before), map(_cells, after), strict=True)
+    changed = [(a, b) for old, new in pairs for a, b in zip(old, new, strict=True) if a != b]
+    assert 0 < len(changed) <= 3
+
+
 def test_the_corners_that_hold_the_ranges_are_not_drawn() -> None:
     flat = History()
     flat.update(fold_all(begun(*[make_step(n, loss=1.37) for n in range(1, 20)]).events))
