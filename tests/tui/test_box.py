@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from engine.doctor.facts import Box, HubFacts, StorageFacts, Volume
 from engine.memory.cards import Card
@@ -71,6 +72,9 @@ def test_failures_stand_first_and_do_not_keep_a_person_from_planning(
         assert "This box cannot train yet: 2 failures to fix." in text
         fails = [line for line in screen_lines(app) if line.lstrip("> ").startswith("FAIL ")]
         assert len(fails) == 3  # two in the list, one in the details
+        rows = app.pane.query_one(Rows).rows
+        words = ["".join(text for text, _ in row.drawn).split()[0] for row in rows]
+        assert words == sorted(words, key=["FAIL", "WARN", "INFO", "OK"].index)
         assert chosen_id(app) == "gpu.driver-too-old"
         bar = app.screen.query_one(NextBar)
         assert "2 failures: a run would not start" in bar.text
@@ -115,18 +119,28 @@ def squeezed(text: str) -> str:
 
 
 async def read_all(app: WizardApp, pilot: Pilot[list[str]]) -> str:
-    """The details as a person reads them: what is seen, scrolled to the end where it must be."""
+    """The details as a person reads them: what is on the screen, scrolled where it must be."""
     paper = app.pane.query_one("#finding", Paper)
-    seen: list[str] = list(paper.text.splitlines())
+    await pilot.pause()
+    seen = seen_in(app, paper)
     if paper.can_focus:
         await pilot.press("shift+tab")
         assert paper.has_focus
-        seen = list(paper.text.splitlines()[:-1])
+        seen = seen_in(app, paper)[:-1]
         while "more line" in paper.text:
             await pilot.press("down")
-            seen.append(paper.text.splitlines()[-2])
+            await pilot.pause()
+            seen.append(seen_in(app, paper)[-2])
         await pilot.press("tab")
     return " ".join(seen)
+
+
+def seen_in(app: WizardApp, widget: Widget) -> list[str]:
+    """What the screen shows where a widget stands."""
+    strips = app.screen._compositor.render_strips()
+    left, right = widget.region.x, widget.region.right
+    rows = strips[widget.region.y : widget.region.bottom]
+    return ["".join(part.text for part in strip.crop(left, right)) for strip in rows]
 
 
 def test_the_details_stand_beside_the_list_where_there_is_room(

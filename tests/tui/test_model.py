@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.tui.pilots import drive, screen_text, until
 from tests.tui.wizards import WizardApp
 from tui.app import TailfinApp
 from tui.draft import Draft, demo_draft
+from tui.model_lookup import Found, look_up
 from tui.panes.model import ModelPane
 from tui.widgets.next_bar import NextBar
 from tui.widgets.paper import Paper
@@ -136,24 +138,63 @@ def test_a_hub_model_is_told_with_what_is_to_come(hub: FakeHub) -> None:
     assert hub.body_bytes("model.safetensors") == 0
 
 
-def test_the_answer_about_an_older_name_is_dropped(hub: FakeHub) -> None:
+def test_the_answer_about_an_older_name_is_dropped(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.add(FakeModel("a/first", FILES))
     hub.add(FakeModel("a/first-and-longer", FILES))
+    may_answer, has_answered = threading.Event(), threading.Event()
+
+    def held(name: str, revision: str) -> Found:
+        found = look_up(name, revision)
+        if name == "a/first":
+            may_answer.wait(20)
+            has_answered.set()
+        return found
+
+    monkeypatch.setattr("tui.panes.model.look_up", held)
     app = opened()
 
     async def act(_: TailfinApp, pilot: Pilot[list[str]]) -> None:
-        hub.pause_s = 0.3
         await type_in(app, pilot, "a/first")
         await until(app, pilot, "Asking huggingface.co")
-        for character in "-and-longer":
-            await pilot.press(character)
+        app.screen.query_one(PathInput).insert_text_at_cursor("-and-longer")
         await until(app, pilot, lambda: app.draft.place is not None)
-        place = app.draft.place
-        assert place is not None
-        assert place.path == "a/first-and-longer"
+        may_answer.set()
+        await until(app, pilot, has_answered.is_set)
+        await pilot.pause(0.2)
+        assert "a/first-and-longer, commit" in facts(app)
 
     drive(act, app=app)
     assert app.draft.choices["model.path"] == "a/first-and-longer"
+
+
+def test_what_was_asked_before_the_next_key_no_longer_counts(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add(FakeModel("a/first", FILES))
+    may_answer, has_answered = threading.Event(), threading.Event()
+
+    def held(name: str, revision: str) -> Found:
+        may_answer.wait(20)
+        has_answered.set()
+        return look_up(name, revision)
+
+    monkeypatch.setattr("tui.panes.model.look_up", held)
+    app = opened()
+
+    async def act(_: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        await type_in(app, pilot, "a/first")
+        await until(app, pilot, "Asking huggingface.co")
+        monkeypatch.setattr("tui.panes.model._PAUSE_S", 60.0)
+        await pilot.press("x")
+        may_answer.set()
+        await until(app, pilot, has_answered.is_set)
+        await pilot.pause(0.5)
+        assert app.draft.place is None
+        assert app.pane.stop == "The model was not looked up yet."
+
+    drive(act, app=app)
 
 
 def test_the_wait_is_told_in_seconds_and_the_keys_still_work(
