@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shlex
 import sys
@@ -14,10 +15,12 @@ import psutil
 
 from engine.runs.state import observe
 from engine.runs.store import RunFolder
+from tests.process import ROOT
 from tests.terminal import Terminal
 from tests.tmux import Tmux
 
 PROMPT = "box$"
+_WITNESS = Path(__file__).parent / "witness"
 
 
 class Box:
@@ -27,8 +30,9 @@ class Box:
         self.work = folder / "work"
         self.home = folder / "home"
         self.runs = self.work / "runs"
+        self._testimonies = folder / "witness"
         programs = folder / "bin"
-        for made in (self.work, self.home, programs):
+        for made in (self.work, self.home, self._testimonies, programs):
             made.mkdir(parents=True)
         self.program = programs / "tailfin"
         self.program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tui "$@"\n')
@@ -37,6 +41,8 @@ class Box:
             "HOME": str(self.home),
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PS1": f"{PROMPT} ",
+            "PYTHONPATH": f"{_WITNESS}{os.pathsep}{ROOT}",
+            "JOURNEY_WITNESS": str(self._testimonies),
             **(env or {}),
         }
 
@@ -82,6 +88,13 @@ class Box:
         runs = self.found_runs()
         assert len(runs) == 1, runs
         return runs[0]
+
+    def modules_of_screens(self) -> set[str]:
+        """All that was imported in processes of the app that came to their own end."""
+        told = [json.loads(path.read_text()) for path in self._testimonies.iterdir()]
+        of_screens = [one["modules"] for one in told if ["-m", "tui"] == one["command"][1:3]]
+        assert of_screens, "no process of the screens came to its own end"
+        return set().union(*of_screens)
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """What lives in this box and has all these words in its command line."""

@@ -56,5 +56,7 @@ def choose_epochs(terminal: Screened, epochs: str) -> None:
     terminal.wait_for("> epochs")
     terminal.keys(*epochs)
     terminal.wait_for(lambda text: f"epochs                   {epochs} " in text)
-    terminal.keys("enter", "tab")
+    terminal.keys("enter")
+    terminal.wait_for(lambda text: "Enter edit" in text.splitlines()[-1])
+    terminal.keys("tab")
     terminal.wait_for("> [ Continue ]")
