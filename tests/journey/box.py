@@ -92,7 +92,7 @@ class Box:
     def modules_of_screens(self) -> set[str]:
         """All that was imported in processes of the app that came to their own end."""
         told = [json.loads(path.read_text()) for path in self._testimonies.iterdir()]
-        of_screens = [one["modules"] for one in told if ["-m", "tui"] == one["command"][1:3]]
+        of_screens = [one["modules"] for one in told if one["command"][1:3] == ["-m", "tui"]]
         assert of_screens, "no process of the screens came to its own end"
         return set().union(*of_screens)
 
