@@ -76,13 +76,17 @@ class MonitorScreen(WatchingScreen):
         self._show_way_on()
 
     def _last_words(self) -> list[str]:
-        run = self.feed.run
-        name = run.id if run.path.parent in all_roots() else shlex.quote(str(run.path))
         return [
-            f"{run.id} goes on.",
-            f"  Come back: tailfin attach {name}",
-            f"  End it:    tailfin stop {name}",
+            f"{self.feed.run.id} goes on.",
+            f"  Come back: tailfin attach {self._called}",
+            f"  End it:    tailfin stop {self._called}",
         ]
+
+    @property
+    def _called(self) -> str:
+        """The word that names the run on a command line: its id where that is found, its path."""
+        run = self.feed.run
+        return run.id if run.path.parent in all_roots() else shlex.quote(str(run.path))
 
     # Drawing
 
@@ -179,7 +183,7 @@ class MonitorScreen(WatchingScreen):
                 f"It saves a checkpoint after the step it is at (now {status.step:,}) and delivers "
                 "what was learned so far."
             )
-        again = f"The run can be continued later: tailfin resume {self.feed.run.id}"
+        again = f"The run can be continued later: tailfin resume {self._called}"
         question = ConfirmScreen("Stop the run?", [says, again], yes="Stop it", no="Let it go on")
         self.app.push_screen(question, self._stop_if)
 
