@@ -101,7 +101,7 @@ def test_a_typed_file_is_read_and_the_cursor_stays(
     app = opened(runs=tmp_path / "runs")
 
     async def act(_: TailfinApp, pilot: Keys) -> None:
-        await until(app, pilot, "Name a data file, or choose one below.")
+        await until(app, pilot, "Name a data file, or choose one from the list.")
         await until(app, pilot, lambda: isinstance(app.focused, PathInput))
         for character in "my rows.jsonl":
             await pilot.press(character)
@@ -371,6 +371,7 @@ def test_going_back_reads_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None
         *((size, "good.jsonl") for size in SIZES),
         ((60, 16), "broken.jsonl"),
         ((60, 16), "formats/question_answer.csv"),
+        ((60, 16), "broken/mixed_formats.jsonl"),
     ],
 )
 def test_every_size_shows_the_way_on(size: tuple[int, int], name: str) -> None:
@@ -383,7 +384,11 @@ def test_every_size_shows_the_way_on(size: tuple[int, int], name: str) -> None:
         bar = next(line for line in lines if "[ Continue" in line)
         assert bar.endswith(app.pane.stop or f"[ {app.pane.forward} ]")
         assert "Data file" in lines[1]
-        headline = "Nobody knows these columns" if "formats" in name else "in JSON Lines"
+        headlines = {
+            "formats/question_answer.csv": "Nobody knows these columns",
+            "broken/mixed_formats.jsonl": "The file was not read.",
+        }
+        headline = headlines.get(name, "in JSON Lines")
         assert any(headline in line for line in lines)
         assert len(app.screen.query("*")) < 60
 

@@ -89,6 +89,14 @@ def chosen(app: WizardApp, path: str) -> object:
     return app.draft.choices.get(path)
 
 
+def inspected(draft: Draft) -> Inspection:
+    reader = Inspector()
+    reader.start(draft.text("data.path"))
+    found = reader.result()
+    assert isinstance(found, Inspection)
+    return found
+
+
 async def at(app: WizardApp, pilot: Keys, path: str) -> None:
     """Put the cursor on a setting."""
     await until(app, pilot, lambda: bool(app.screen.query(SettingRows)) and "GiB" in memory(app))
@@ -267,7 +275,11 @@ def test_what_suits_the_card_is_suggested_with_its_reason() -> None:
 
 
 def test_a_profile_that_was_chosen_is_kept_whole() -> None:
-    app = opened(replace(demo_draft(), card=RAM))
+    # So few rows that another batch would be suggested.
+    draft = replace(demo_draft(), card=RAM).choose(
+        "data.path", str(SAMPLES / "formats/alpaca.json")
+    )
+    app = opened(replace(draft, inspection=inspected(draft)))
 
     async def act(_: TailfinApp, pilot: Keys) -> None:
         await at(app, pilot, "profile")
@@ -331,12 +343,9 @@ def test_help_is_about_the_row_under_the_cursor() -> None:
 
 def test_a_count_that_comes_late_is_waited_for() -> None:
     draft = draft_of()
-    reader, counting = Inspector(), Inspector()
-    reader.start(draft.text("data.path"))
-    found = reader.result()
-    assert isinstance(found, Inspection)
+    counting = Inspector()
     counting.start(draft.text("data.path"), model=draft.text("model.path"))
-    app = opened(replace(draft, inspection=found, counting=counting))
+    app = opened(replace(draft, inspection=inspected(draft), counting=counting))
 
     async def act(_: TailfinApp, pilot: Keys) -> None:
         await until(app, pilot, "Tokens are not counted yet: 512 per row are assumed.")

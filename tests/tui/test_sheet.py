@@ -101,3 +101,23 @@ def test_wrapping_loses_nothing_but_spaces(text: str, width: int) -> None:
 def test_escapes_of_a_file_never_reach_the_terminal() -> None:
     drawn = line("\x1b]0;owned\x07 [red]x[/red]")
     assert "".join(text for text, _ in drawn) == "\\x1b]0;owned\\x07 [red]x[/red]"
+
+
+class _Growing(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Sheet([line("one")])
+
+
+def test_a_sheet_grows_although_a_layout_was_asked_for_already() -> None:
+    async def play() -> None:
+        app = _Growing()
+        async with app.run_test(size=(40, 5)) as pilot:
+            sheet = app.query_one(Sheet)
+            assert sheet.size.height == 1
+            # As textual's DOMNode.reset_styles leaves it for the rest of a change of classes.
+            sheet._layout_required = True
+            sheet.show([line("one"), line("two"), line("three")])
+            await pilot.pause()
+            assert sheet.size.height == 3
+
+    asyncio.run(play())

@@ -156,6 +156,10 @@ class DataPane(Pane):
         else:
             self._go_where_it_stops()
 
+    def on_paper_resized(self, message: Paper.Resized) -> None:
+        message.stop()
+        self._draw_found()
+
     def on_path_input_choices(self, message: PathInput.Choices) -> None:
         message.stop()
         self._completions = message.choices

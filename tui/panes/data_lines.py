@@ -86,7 +86,7 @@ def token_facts(tokens: TokenReport) -> list[Fact]:
     return [
         (
             "tokens",
-            f"{tokens.num_tokens:,}; half of the rows have up to {lengths.p50}, 99 % up to "
+            f"{tokens.num_tokens:,}; half of the rows have up to {lengths.p50}, 99% up to "
             f"{lengths.p99}, the longest {lengths.longest}",
         ),
         ("max length", f"{lengths.max_length} ({chosen}), {cuts}"),

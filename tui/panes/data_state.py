@@ -10,7 +10,7 @@ from engine.data.text import counted
 from engine.errors import TailfinError
 from engine.spec import DataSpec
 from tui.draft import Draft
-from tui.draw.line import BLANK, Line, clip_start, line, padded
+from tui.draw.line import BLANK, Line, clip, clip_start, line, padded
 from tui.panes.data_lines import (
     LAYOUTS,
     data_findings,
@@ -60,7 +60,7 @@ class DataState:
         """What is in the way of going on."""
         found, held = self.draft.inspection, self.draft.held_out
         if not self.draft.text(PATHS[ROWS]):
-            return "Name a data file, or choose one below."
+            return "Name a data file, or choose one from the list."
         if self.asks_mapping:
             return "Say which column is which, then Enter."
         if ROWS in self.troubles:
@@ -142,7 +142,7 @@ class DataState:
     def _recent_row(self, one: RecentData, width: int) -> Row:
         room = max(width - _SOURCE_CELLS, 20)
         path = padded(clip_start(one.path, room), room)
-        return Row(f"{RECENT}:{one.path}", line(path, "  ", (one.source, "dim")))
+        return Row(f"{RECENT}:{one.path}", line(path, "  ", (clip(one.source, _SOURCE_CELLS - 4), "dim")))
 
 
 def _data_spec(draft: Draft) -> DataSpec:

@@ -371,8 +371,10 @@ class MethodPane(Pane):
         if need is None:
             return [line("Memory: the model and the box are being looked at ...")]
         is_tall = self.size.height >= _TALL
+        # Without colour the parts are told apart by letters.
+        letters = self.tailfin.ascii_only or self.app.no_color
         has_room = is_tall or (self._is_roomy and not self._remedies)
-        drawn = memory_lines(need, width, ascii_only=self.tailfin.ascii_only, legend=has_room)
+        drawn = memory_lines(need, width, ascii_only=letters, legend=has_room)
         says = phases_said(need) if is_tall else ""
         if not self._resolved.spec.data.max_length and not row_length(self.draft)[1]:
             says += f" Tokens are not counted yet: {need.length} per row are assumed."
