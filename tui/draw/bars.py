@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-FULL, FREE = "█", "░"
+# Braille and not blocks: terminals of East Asia draw block elements two cells wide.
+FULL, FREE = "⣿", "⠤"
 ASCII_FREE = "."
 OVER = "!"
-# U+258F..U+2589: one to seven eighths of a cell.
-_EIGHTHS = "▏▎▍▌▋▊▉"
+# One to seven eighths of a cell: its left column from below, then its right one.
+_EIGHTHS = "⡀⡄⡆⡇⣇⣧⣷"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -20,7 +21,7 @@ def bar(
 
     A part above zero has at least one cell while there are cells. What goes past `total` is drawn
     as `!` in the role "over", to the same scale. In ASCII the first part is `A`, the second `B`
-    and so on (`part_letter`); what is free is `.` there and a light shade else, without a role.
+    and so on (`part_letter`); what is free is `.` there and a low line else, without a role.
     """
     if width < 1:
         return []

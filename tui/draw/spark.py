@@ -6,7 +6,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
-BLOCKS = "▁▂▃▄▅▆▇█"
+# Braille and not blocks: terminals of East Asia draw block elements two cells wide.
+LEVELS = "⡀⣀⣄⣤⣦⣶⣷⣿"
 ASCII_LEVELS = ".:-=+*#@"
 NAN = "N"
 
@@ -24,7 +25,7 @@ def spark(ys: Sequence[float], width: int, ascii_only: bool = False) -> str:
         return ""
     num = min(width, len(values))
     edges = [len(values) * i // num for i in range(num + 1)] if num else [0]
-    levels = ASCII_LEVELS if ascii_only else BLOCKS
+    levels = ASCII_LEVELS if ascii_only else LEVELS
     if not finite:
         return (NAN * num).ljust(width)
     low, high = min(finite), max(finite)

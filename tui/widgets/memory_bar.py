@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.memory.budget import COMPONENTS, GIB, Budget, Phase
-from tui.draw.bars import bar, part_letter
+from tui.draw.bars import FULL, bar, part_letter
 from tui.draw.line import Line, line, width_of, wrapped
 from tui.draw.words import size
 
@@ -94,7 +94,7 @@ def _parts(phase: Phase) -> list[tuple[str, str, int]]:
 def _legend(parts: list[tuple[str, str, int]], width: int, ascii_only: bool) -> list[Line]:
     lines: list[Line] = [()]
     for index, (name, role, num_bytes) in enumerate(parts):
-        mark = part_letter(index) if ascii_only else "█"
+        mark = part_letter(index) if ascii_only else FULL
         item = line((mark, role), f" {name} {size(num_bytes)}")
         if lines[-1] and width_of(lines[-1]) + 2 + width_of(item) > width:
             lines.append(())
