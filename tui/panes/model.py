@@ -87,7 +87,7 @@ class ModelPane(Pane):
     @property
     def stop(self) -> str:
         if not self._typed:
-            return "Name a base model, or choose one below."
+            return "Name a base model, or choose one from the list."
         if self._asked_at is not None:
             return "The model is being looked up."
         if self._trouble is not None:
@@ -174,6 +174,10 @@ class ModelPane(Pane):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
+
+    def on_paper_resized(self, message: Paper.Resized) -> None:
+        message.stop()
+        self._draw()
 
     # Looking up.
 

@@ -91,6 +91,10 @@ class ReviewPane(Pane):
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
 
+    def on_paper_resized(self, message: Paper.Resized) -> None:
+        message.stop()
+        self._draw()
+
     @property
     def stop(self) -> str:
         if self.draft.start.is_begun:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
+from textual.message import Message
 
 from tui.draw.line import Line, fit, line
 from tui.widgets.sheet import Sheet
@@ -22,6 +24,12 @@ class Paper(Sheet, can_focus=True):
         Binding("pagedown", "scroll_page(1)", "page down", show=False),
     ]
     DEFAULT_CSS = "Paper { height: 1fr; }"
+
+    @dataclass
+    class Resized(Message):
+        """What was wrapped for another width is to be put anew."""
+
+        paper: Paper
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -61,6 +69,7 @@ class Paper(Sheet, can_focus=True):
 
     def on_resize(self) -> None:
         self._show_part()
+        self.post_message(self.Resized(self))
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
