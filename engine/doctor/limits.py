@@ -58,9 +58,11 @@ def check_oom_kills(box: Box) -> list[Finding]:
     """Processes that the memory limit has already killed."""
     if not box.limits.oom_kills:
         return []
+    kills = box.limits.oom_kills
+    killed = "one process" if kills == 1 else f"{kills} processes"
     message = (
-        f"The container's memory limit has killed {box.limits.oom_kills} process(es) since it "
-        "began; such a process ends with signal 9 and says nothing."
+        f"The container's memory limit has killed {killed} since it began; such a process ends "
+        "with signal 9 and says nothing."
     )
     return [Finding("ram.oom-killed", "warn", message, "Set data.num_proc lower, or add RAM.")]
 
@@ -70,7 +72,8 @@ def check_processors(box: Box) -> list[Finding]:
     limits = box.limits
     quota = limits.cpu_quota
     if quota is None or quota >= limits.cores:
-        return [Finding("cpu", "ok", f"{limits.cores} processor(s).")]
+        shown = "1 processor." if limits.cores == 1 else f"{limits.cores} processors."
+        return [Finding("cpu", "ok", shown)]
     message = f"{limits.cores} processors are shown but the quota grants {quota:g}"
     threads = max(1, math.floor(quota))
     if limits.omp_threads.isdigit() and int(limits.omp_threads) <= math.ceil(quota):
