@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from engine.bundled import bundled
-from engine.data.inspect import Inspector
+from engine.data.inspect import Inspection, Inspector
 from tests.tui.pilots import drive, screen_lines, screen_text, until
 from tests.tui.wizards import WizardApp
 from tui.app import TailfinApp
 from tui.draft import Draft, demo_draft
 from tui.panes.mapping import MappingRows
 from tui.panes.recent_data import recent_data
+from tui.screens.picker import PickerScreen
 from tui.widgets.next_bar import NextBar
 from tui.widgets.paper import Paper
 from tui.widgets.path_input import PathInput
@@ -320,6 +322,40 @@ def test_files_of_earlier_runs_are_offered(tmp_path: Path) -> None:
 
     drive(act, app=app)
     assert app.draft.choices["data.path"] == str(file)
+
+
+def test_another_maximum_length_is_counted_anew() -> None:
+    draft = demo_draft()
+    reader = Inspector()
+    reader.start(draft.text("data.path"), model=draft.text("model.path"))
+    found = reader.result()
+    assert isinstance(found, Inspection)
+    app = WizardApp(replace(draft, inspection=found).choose("data.max_length", 32), "data")
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await told(app, pilot, "128 (from the data), cuts no row")
+        await until(app, pilot, lambda: "32 (yours; the data asks for 128), cuts" in said(app), 60)
+
+    drive(act, app=app)
+
+
+def test_files_are_browsed_with_a_key(tmp_path: Path) -> None:
+    shutil.copy(GOOD, tmp_path / "found.jsonl")
+    (tmp_path / "begun.txt").touch()
+    app = opened(tmp_path / "begun.txt")
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await until(app, pilot, "The file was not read.")
+        await pilot.press("f3")
+        await until(app, pilot, lambda: isinstance(app.screen, PickerScreen))
+        await until(app, pilot, "found.jsonl")
+        for character in "found":
+            await pilot.press(character)
+        await pilot.press("enter")
+        await at_the_bar(app, pilot)
+
+    drive(act, app=app)
+    assert app.draft.choices["data.path"] == str(tmp_path / "found.jsonl")
 
 
 def test_a_held_out_file_is_read_too(tmp_path: Path) -> None:

@@ -19,10 +19,20 @@ from engine.errors import TailfinError
 from tui.draft import Draft
 from tui.draw.line import BLANK, line, wrapped
 from tui.panes.base import Pane
-from tui.panes.data_state import BROWSE, HELD, LAYOUT, PATHS, ROWS, SKIP, TOKENS, DataState
+from tui.panes.data_state import (
+    BROWSE,
+    HELD,
+    LAYOUT,
+    PATHS,
+    ROWS,
+    SKIP,
+    TOKENS,
+    DataState,
+    with_path,
+)
 from tui.panes.mapping import MappingRows
 from tui.panes.recent_data import RecentData, recent_data
-from tui.panes.token_count import count_tokens, start_reading
+from tui.panes.token_count import count_tokens, is_to_count, start_reading
 from tui.widgets.paper import Paper
 from tui.widgets.path_input import PathInput
 from tui.widgets.rows import Rows
@@ -77,8 +87,7 @@ class DataPane(Pane):
         self.ask("recent", lambda: recent_data(self.tailfin.options.runs))
         self._seconds = self.set_interval(1.0, self._tick)
         self._read_missing()
-        found = self.draft.inspection
-        if found is not None and found.tokens is None:
+        if is_to_count(self.draft):
             self._count()
         self.call_after_refresh(self._draw)
 
@@ -270,14 +279,7 @@ class DataPane(Pane):
         self._completions = ()
         if self._pause is not None:
             self._pause.stop()
-        draft = _with(self.draft, PATHS[question], path)
-        if question == ROWS:
-            is_filed = path == self.draft.filed.get("data.path")
-            for setting, nothing in (("data.columns", {}), ("data.format", "auto")):
-                draft = draft.forget(setting)
-                if setting in draft.filed and not is_filed:  # they belong to the spec's own file
-                    draft = draft.choose(setting, nothing)
-        self.change(replace(draft, skip_bad_rows=False))
+        self.change(with_path(self.draft, question, path))
         self._draw()
 
     def _void(self, question: str) -> None:
@@ -349,11 +351,8 @@ class DataPane(Pane):
 
     def _say(self) -> None:
         said = [(("  ", ""), *self.state.said())]
-        self.query_one("#said", Sheet).show(said if self._is_short else [BLANK, *said, BLANK])
-
-    @property
-    def _is_short(self) -> bool:
-        return self.size.height < 18
+        is_short = self.size.height < 18
+        self.query_one("#said", Sheet).show(said if is_short else [BLANK, *said, BLANK])
 
     def _draw(self) -> None:
         if not self.size.width:
@@ -395,11 +394,3 @@ class DataPane(Pane):
 
 def _question(field: Input) -> str:
     return (field.id or "").removesuffix("-path")
-
-
-def _with(draft: Draft, setting: str, path: str) -> Draft:
-    """The draft with this file, or without any."""
-    if path and path != draft.filed.get(setting):
-        return draft.choose(setting, path)
-    draft = draft.forget(setting)
-    return draft if draft.text(setting) == path else draft.choose(setting, path)

@@ -200,4 +200,6 @@ def _held_out(found: Inspection, data: DataSpec, held_out: Inspection | None) ->
     if not data.eval_fraction:
         return "none: nothing will tell memorising from learning"
     rows = num_held_out(found, data, held_out)
-    return f"about {counted(rows, 'row')} split off ({data.eval_fraction:.0%})"
+    is_capped = data.eval_max_rows and found.num_rows * data.eval_fraction > data.eval_max_rows + 1
+    share = "the most there may be" if is_capped else f"{data.eval_fraction:.0%}"
+    return f"about {counted(rows, 'row')} split off ({share})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.data.text import counted
@@ -34,6 +34,7 @@ ROWS, HELD, TOKENS = "rows", "held", "tokens"
 PATHS = {ROWS: "data.path", HELD: "data.eval_path"}
 BROWSE, SKIP, LAYOUT, RECENT = "browse", "skip", "layout", "recent"
 _SOURCE_CELLS = 36
+_ABOUT_COLUMNS: tuple[tuple[str, object], ...] = (("data.columns", {}), ("data.format", "auto"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class DataState:
         if ROWS in self.seconds:
             return line(f"Reading the file ...{self._for(ROWS)}")
         if self.asks_mapping:
-            return line("Nobody knows these columns. ", ("Left and Right", "key"), " choose.")
+            keys = ("Left and Right", "key"), " choose, ", ("Enter", "key"), " confirms."
+            return line("Nobody knows these columns. ", *keys)
         if ROWS in self.troubles:
             return line(("FAIL", "fail"), "  The file was not read.")
         if found is None:
@@ -142,7 +144,22 @@ class DataState:
     def _recent_row(self, one: RecentData, width: int) -> Row:
         room = max(width - _SOURCE_CELLS, 20)
         path = padded(clip_start(one.path, room), room)
-        return Row(f"{RECENT}:{one.path}", line(path, "  ", (clip(one.source, _SOURCE_CELLS - 4), "dim")))
+        return Row(
+            f"{RECENT}:{one.path}", line(path, "  ", (clip(one.source, _SOURCE_CELLS - 4), "dim"))
+        )
+
+
+def with_path(draft: Draft, question: str, path: str) -> Draft:
+    """The draft with another file, or none; what was said of the rows of the one before goes."""
+    setting = PATHS[question]
+    if question == ROWS:
+        is_filed = path == draft.filed.get(setting)
+        for about, nothing in _ABOUT_COLUMNS:
+            draft = draft.forget(about)
+            if about in draft.filed and not is_filed:  # they belong to the spec's own file
+                draft = draft.choose(about, nothing)
+    draft = replace(draft.forget(setting), skip_bad_rows=False)
+    return draft if draft.text(setting) == path else draft.choose(setting, path)
 
 
 def _data_spec(draft: Draft) -> DataSpec:

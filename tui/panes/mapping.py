@@ -103,7 +103,11 @@ class MappingRows(Rows):
 
     def action_open(self) -> None:
         missing = [part for part in NEEDED if part not in self._chosen]
-        double = [p for p in self._chosen if list(self._chosen.values()).count(self._chosen[p]) > 1]
+        double = [
+            p
+            for p in PARTS
+            if p in self._chosen and list(self._chosen.values()).count(self._chosen[p]) > 1
+        ]
         if missing:
             self._fault = f"Choose a column for {missing[0]} with Left and Right."
             self._draw()

@@ -61,7 +61,7 @@ def facts(
     """Label and sentence of what will be trained, on what, how long and where."""
     much = amount(draft, spec)
     held = f", {counted(much.num_held_out, 'row')} held out" if much.num_held_out else ""
-    many = counted(much.num_train, "row") if draft.inspection else "the rows"
+    many = f"{much.num_train:,} rows" if draft.inspection else "the rows"
     told = [
         ("trains", _method(spec)),
         ("model", _model(spec, budget)),

@@ -21,6 +21,16 @@ def start_reading(reader: Inspector, path: str, draft: Draft) -> None:
     )
 
 
+def is_to_count(draft: Draft) -> bool:
+    """Whether nobody counted the tokens of the rows there are, or for another maximum length."""
+    found = draft.inspection
+    if found is None:
+        return False
+    length = draft.value("data.max_length")
+    tokens = found.tokens
+    return tokens is None or (length or tokens.suggested) != tokens.lengths.max_length
+
+
 def count_tokens(draft: Draft) -> Inspector | None:
     """A count of the data file's tokens, started; None where the model is not known yet."""
     model = draft.text("model.path")
