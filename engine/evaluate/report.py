@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -143,24 +144,36 @@ def read_answers(job: RunFolder) -> list[AnswerPair]:
         raise _unreadable(path, error) from None
 
 
-def last_report(run: RunFolder) -> EvalReport | None:
-    """The newest readable evaluation of a run, or None."""
-    found = last_evaluation(run)
+def last_report(run: RunFolder, since: float = 0.0) -> EvalReport | None:
+    """The newest readable evaluation of a run made after the unix time `since`, or None."""
+    found = last_evaluation(run, since)
     return found[1] if found else None
 
 
-def last_evaluation(run: RunFolder) -> tuple[RunFolder, EvalReport] | None:
-    """The newest evaluation job of a run whose report can be read, and that report; or None."""
+def last_evaluation(run: RunFolder, since: float = 0.0) -> tuple[RunFolder, EvalReport] | None:
+    """The newest evaluation job of a run whose report can be read, and that report; or None.
+
+    `since` is a unix time: what was measured before an attempt began is about other weights.
+    """
     try:
         folders = sorted(path for path in run.jobs.iterdir() if (path / REPORT).is_file())
     except OSError:
         return None
     for folder in reversed(folders):
         try:
-            return RunFolder(folder), read_report(RunFolder(folder))
+            report = read_report(RunFolder(folder))
         except TailfinError:
             continue
+        return (RunFolder(folder), report) if made_at(report.created) >= since else None
     return None
+
+
+def made_at(created: str) -> float:
+    """The unix time of a report's `created`, to the second; 0 where that is no time."""
+    try:
+        return datetime.fromisoformat(created).timestamp() + 1.0
+    except ValueError:
+        return 0.0
 
 
 def plain(report: EvalReport) -> dict[str, object]:

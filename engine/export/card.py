@@ -162,7 +162,7 @@ def _training_table(delivered: Delivered) -> str:
 
 
 def _losses(delivered: Delivered) -> str:
-    report = last_report(delivered.run)
+    report = last_report(delivered.run, since=delivered.status.started_time)
     if report is not None and report.base and report.tuned and report.difference:
         return (
             f"Per trained token, on {report.num_rows} rows: {_number(report.base.loss)} before, "

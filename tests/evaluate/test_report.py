@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from engine.evaluate.report import (
     RowLoss,
     Speech,
     last_report,
+    made_at,
     measure,
     plain,
     read_answers,
@@ -97,3 +99,13 @@ def test_the_last_readable_report_of_a_run_is_taken(tmp_path: Path) -> None:
     (_job(run.jobs / "20260103-000000-evaluate").path / "report.json").write_text("{")
     found = last_report(run)
     assert found is not None and found.base is not None and found.base.loss == 1.0
+
+
+def test_what_was_measured_before_an_attempt_began_is_about_other_weights(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    made = _report().model_copy(update={"created": "2026-11-23T12:00:00+0100"})
+    write_report(_job(run.jobs / "20261123-120000-evaluate"), made, [])
+    noon = datetime(2026, 11, 23, 11, tzinfo=UTC).timestamp()
+    assert last_report(run, since=noon + 0.9) == made
+    assert last_report(run, since=noon + 2) is None
+    assert made_at("not a time") == 0.0
