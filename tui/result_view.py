@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import TailfinError
 from engine.evaluate.delivered import Delivered, find_delivered
 from engine.evaluate.questions import usual_questions
-from engine.evaluate.report import EvalReport, last_evaluation
+from engine.evaluate.report import EvalReport, last_evaluation, made_at
 from engine.export.report import ExportReport, read_report
 from engine.export.targets import FORMS, Form, refuse_impossible
 from engine.runs.events import Evaluated
@@ -23,13 +23,15 @@ _WEIGHTS = (".safetensors", ".bin")
 class ExportView:
     """One form of export: its report where it was made, else why it cannot be made or read.
 
-    `needs_bytes` is about what it takes on disk, 0 where that is not known.
+    `needs_bytes` is about what it takes on disk, 0 where that is not known. `is_old`: it was made
+    before the last attempt, so it holds other weights than those that were delivered.
     """
 
     form: Form
     path: Path
     report: ExportReport | None
     needs_bytes: int = 0
+    is_old: bool = False
     refused: str = ""
     damaged: str = ""
 
@@ -75,16 +77,17 @@ class ResultView:
 
     @property
     def missing_forms(self) -> tuple[Form, ...]:
-        """Possible forms that were not exported yet."""
-        return tuple(e.form for e in self.exports if not e.refused and e.report is None)
+        """Possible forms of what was delivered that were not exported yet."""
+        missing = [e for e in self.exports if e.report is None or e.is_old]
+        return tuple(export.form for export in missing if not export.refused)
 
 
 def read_result(run: RunFolder) -> ResultView:
     """The result of a run, read from disk; raises TailfinError while there is none."""
     delivered = find_delivered(run)
-    found = last_evaluation(run)
+    found = last_evaluation(run, since=delivered.status.started_time)
     exports = tuple(_export(delivered, form) for form in FORMS)
-    is_exported = any(export.report is not None for export in exports)
+    is_exported = any(e.report is not None and not e.is_old for e in exports)
     return ResultView(
         delivered,
         files_of(delivered.result),
@@ -115,7 +118,9 @@ def _export(delivered: Delivered, form: Form) -> ExportView:
     if not path.exists():
         return ExportView(form, path, None, needs_bytes)
     try:
-        return ExportView(form, path, read_report(path), needs_bytes)
+        report = read_report(path)
+        is_old = made_at(report.created) < delivered.status.started_time
+        return ExportView(form, path, report, needs_bytes, is_old)
     except TailfinError as error:
         return ExportView(form, path, None, needs_bytes, damaged=error.message)
 

@@ -79,7 +79,8 @@ def _trained(view: ResultView, rows: _Rows) -> None:
         steps += f", epoch {status.steps[-1].epoch:.2f}, {status.steps[-1].tokens:,} tokens"
     where = f" on {plan.device} ({plan.dtype})" if plan is not None and plan.device else ""
     took = status.last_time - status.started_time if status.started else 0.0
-    rows.labelled("steps", f"{steps}, in {clock(took)}{where}")
+    attempt = f", attempt {status.attempt}" if status.attempt > 1 else ""
+    rows.labelled("steps", f"{steps}, in {clock(took)}{where}{attempt}")
     _losses(view, rows)
 
 
@@ -115,6 +116,10 @@ def _export(export: ExportView, rows: _Rows) -> None:
         rows.labelled(export.form, f"{export.damaged} Export it again.", "warn", key=key)
     elif export.report is None:
         rows.labelled(export.form, "not exported yet", "dim", key=key)
+    elif export.is_old:
+        text = "OLD  it was made before the last training: export it again"
+        rows.labelled(export.form, text, "warn", key=key)
+        rows.labelled("", str(export.path), key=f"{COPY}{export.path}")
     else:
         report, parity = export.report, export.report.parity
         total = sum(file.num_bytes for file in report.files)

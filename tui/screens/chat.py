@@ -68,6 +68,7 @@ class ChatScreen(TailfinScreen):
         self._loading: tuple[str, str, float] | None = ("", "", 0.0)
         self._trouble: TailfinError | None = None
         self._device = ""
+        self._is_fresh = True  # the session has answered nothing yet
         self._mode: Mode = "tuned"
         self._limit = LIMIT
         self._samples: tuple[Sample, ...] = ()
@@ -147,11 +148,12 @@ class ChatScreen(TailfinScreen):
             case Remark(text):
                 self.tailfin.say(text, "warning")
             case Ready(device, dtype):
-                self._loading, self._device = None, f"{device} ({dtype})"
+                self._loading, self._device, self._is_fresh = None, f"{device} ({dtype})", True
                 self._ask_next()
             case Piece(id, text) if id == self._asked:
                 self._change(lambda reply: reply.more(text))
             case Done(id) if id == self._asked:
+                self._is_fresh = False
                 self._change(lambda reply: reply.done(said))
                 self._ask_next()
             case Refused(id, text, hint) if id == self._asked:
@@ -375,4 +377,5 @@ class ChatScreen(TailfinScreen):
             ascii_only = self.tailfin.ascii_only
             drawn = loading_line(*self._loading, width - 8, ascii_only=ascii_only)
             return [(*drawn, (self._waited, "dim"))]
-        return [answer_line(self._talk.last, self._device, self._waited)]
+        last = self._talk.last if self.is_answering or not self._is_fresh else None
+        return [answer_line(last, self._device, self._waited)]

@@ -202,14 +202,14 @@ class ResultScreen(TailfinScreen):
         sheet = self.query_one("#job", Sheet)
         width = max(self.size.width - 2, 20)
         drawn: list[Line] = []
-        if self._began is not None:
-            drawn = [line(("Starting ...", "dim")), BLANK]
-        elif self._refusal is not None:
+        if self._refusal is not None:
             drawn = wrapped(self._refusal.message, width, "warn")
             drawn += wrapped(f"Do: {self._refusal.hint}", width)
-        elif self._job is not None:
+        if self._began is not None:
+            drawn = [line(("Starting ...", "dim")), BLANK]
+        elif self._job is not None and (self._job.is_live or not drawn):
             now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
-            drawn = job_lines(
+            drawn += job_lines(
                 self._job, now, width, ascii_only=ascii_only, is_stopping=self._is_stopping
             )
         sheet.show(drawn)
