@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -57,7 +58,7 @@ def test_a_growing_text_moves_by_half_a_screen_and_its_last_line_is_always_there
             app.paper.put(_lines(count), is_growing=True)
             assert _seen(app)[-1] == f"line {count - 1}"
             tops.append(_seen(app)[0])
-        moves = sum(before != after for before, after in zip(tops, tops[1:], strict=False))
+        moves = sum(before != after for before, after in pairwise(tops))
         assert moves <= 60 // (HEIGHT // 2) + 1
 
     _read(act)
