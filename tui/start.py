@@ -1,4 +1,4 @@
-"""The start of one run: begun at most once at a time, its outcome kept for whoever asks."""
+"""The start of one attempt: begun at most once at a time, its outcome kept for whoever asks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Start:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._is_begun = False
+        self._is_begun = self._is_committed = self._is_abandoned = False
         self._run: RunFolder | None = None
         self.error: TailfinError | None = None
         """Why the last attempt failed."""
@@ -32,7 +32,7 @@ class Start:
         with self._lock:
             if self._is_begun:
                 return False
-            self._is_begun, self.error = True, None
+            self._is_begun, self._is_committed, self.error = True, False, None
             self._ended.clear()
             return True
 
@@ -49,6 +49,25 @@ class Start:
         finally:
             self._ended.set()
         return self._run
+
+    def commit(self) -> None:
+        """Called by the work before it makes anything; raises TailfinError where it was left."""
+        from engine.errors import TailfinError
+
+        with self._lock:
+            if self._is_abandoned:
+                raise TailfinError("No run was started: it was given up.", "Start it: tailfin")
+            self._is_committed = True
+
+    def abandon(self) -> bool:
+        """Start nothing any more; False where it is too late for that."""
+        with self._lock:
+            self._is_abandoned = not self._is_committed
+            return self._is_abandoned
+
+    def has_ended(self, within_s: float) -> bool:
+        """Whether the attempt under way came to its end by then."""
+        return self._ended.wait(within_s)
 
     def outcome(self) -> RunFolder | None:
         """Wait for the end of the attempt under way; None where it failed."""

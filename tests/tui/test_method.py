@@ -20,11 +20,12 @@ from tests.tui.pilots import drive, screen_lines, screen_text, until
 from tests.tui.wizards import WizardApp
 from tui.app import TailfinApp
 from tui.draft import Draft, demo_draft
-from tui.panes.method import MethodPane, ValueInput
+from tui.panes.method import MethodPane
 from tui.screens.help import HelpScreen
 from tui.widgets.next_bar import NextBar
 from tui.widgets.rows import Rows
 from tui.widgets.settings import SettingRows
+from tui.widgets.value_input import ValueInput
 
 SAMPLES = bundled("samples")
 RAM = Card("RAM", 16.0, (0, 0), 0.0, is_gpu=False, taken_gib=4.0)

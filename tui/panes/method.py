@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -41,6 +40,7 @@ from tui.widgets.paper import Paper
 from tui.widgets.rows import Row, Rows
 from tui.widgets.settings import SettingRows, value_of
 from tui.widgets.sheet import Sheet
+from tui.widgets.value_input import ValueInput
 
 # Lines of a pane from which there is room for more than the verdict, and for everything.
 _ROOMY, _TALL = 18, 28
@@ -49,31 +49,6 @@ _ABOUT_LINES = 4
 _ABOUT_CELLS = 40
 # How a message about several fields begins; what is wrong says enough here.
 _PREFACE = "The spec has faults: spec: "
-
-
-class ValueInput(Input):
-    """The one line in which a setting is edited; Esc takes the edit back."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "as it was", priority=True, key_display="Esc"),
-        Binding("up", "leave(-1)", "up", show=False),
-        Binding("down", "leave(1)", "down", show=False),
-    ]
-
-    class Cancelled(Message):
-        """What was typed is to go."""
-
-    @dataclass
-    class Left(Message):
-        """The person went on to the row above or below."""
-
-        by: int
-
-    def action_cancel(self) -> None:
-        self.post_message(self.Cancelled())
-
-    def action_leave(self, by: int) -> None:
-        self.post_message(self.Left(by))
 
 
 class MethodPane(Pane):
@@ -347,14 +322,21 @@ class MethodPane(Pane):
         else:
             room = _ABOUT_LINES if self._is_roomy else 2
             drawn += short_setting_lines(
-                path, self._resolved, self.draft, width, room=room - len(drawn)
+                path,
+                self._resolved,
+                self.draft,
+                width,
+                room=room - len(drawn),
+                help_key="F1" if self._editing else "?",
             )
             drawn += [BLANK] * (room - len(drawn))
         short.show(drawn)
         if self._editing:
             field = describe(self._editing)
             self.query_one("#edit-label", Sheet).show([line(f"> {field.label:<24} ")])
-            self.query_one("#edit-said", Sheet).show([line((field.bounds, "dim"))])
+            said = self.query_one("#edit-said", Sheet)
+            fits = len(field.bounds) <= said.content_size.width  # the fault says it whole
+            said.show([line((field.bounds if fits else "", "dim"))])
 
     def _show_memory(self) -> None:
         width = max(self.size.width - 2, 20)

@@ -173,6 +173,7 @@ class ReviewPane(Pane):
             case "tokens", Inspection():
                 self._take_count(value)
             case "start", RunFolder():
+                self.tailfin.starting = None
                 self.tailfin.open_run(value)
                 return
             case "start", TailfinError():
@@ -213,6 +214,7 @@ class ReviewPane(Pane):
         if resolved is None or self.stop or not start.begin():
             return
         draft, runs = self.draft, self.tailfin.options.runs
+        self.tailfin.starting = start
         self.ask(_START, lambda: start.carry_out(lambda: _begin_run(draft, resolved, runs)))
         self._say("Checking the data, the model and the disk, then starting ...")
         self.settle()
@@ -347,6 +349,7 @@ def _begin_run(draft: Draft, resolved: Resolved, runs: str | None) -> RunFolder:
     for path in (spec.data.path, spec.data.eval_path):
         if path:
             _check_rows(path, draft, resolved)
+    draft.start.commit()
     return start_training(resolved, runs)
 
 

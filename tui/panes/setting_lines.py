@@ -22,7 +22,7 @@ def setting_lines(path: str, resolved: Resolved, draft: Draft, width: int) -> li
 
 
 def short_setting_lines(
-    path: str, resolved: Resolved, draft: Draft, width: int, *, room: int
+    path: str, resolved: Resolved, draft: Draft, width: int, *, room: int, help_key: str = "?"
 ) -> list[Line]:
     """The most useful of it in `room` lines: help, then the source, then the bounds if they fit."""
     if not path or room < 1:
@@ -30,7 +30,7 @@ def short_setting_lines(
     told = wrapped(_help(path, resolved), width)
     if len(told) > room:
         last = "".join(text for text, _ in told[room - 1])
-        more = "  ? for more"
+        more = f"  {help_key} for more"
         return [*told[: room - 1], line(f"{clip(last + ' ...', width - len(more))}", (more, "key"))]
     for more in (_whence(path, resolved, draft), f"Allowed: {_allowed(path)}."):
         lines = wrapped(more, width, "dim")

@@ -27,7 +27,9 @@ _SECTIONS = {
 }
 _ELSEWHERE = ("model.path", "data.path", "data.eval_path", "data.columns", "data.format")
 _LABEL = 24
-_VALUE = 18
+_VALUE, _SHORT_VALUE = 18, 13
+# Cells from which a long value and its source both have room.
+_ROOMY = 64
 
 
 class SettingRows(Rows):
@@ -111,8 +113,10 @@ class SettingRows(Rows):
     def _row(self, path: str, spec: Spec) -> Row:
         field, source = describe(path), self._sources[path]
         text = self._values.get(path) or written(value_of(spec, path)) or "none"
-        room = max(self.content_size.width - 2 - _LABEL - _VALUE - 2, 0)
-        value = line((padded(text, _VALUE), "" if source == "default" else "value"))
+        width = self.content_size.width - 2
+        values = _VALUE if width >= _ROOMY else _SHORT_VALUE
+        room = max(width - _LABEL - values - 2, 0)
+        value = line((padded(text, values), "" if source == "default" else "value"))
         told = clip_start(source, room) if "/" in source else clip(source, room)
         return Row(path, (*line(f"{field.label:<{_LABEL}} "), *value, *line((f" {told}", "dim"))))
 
