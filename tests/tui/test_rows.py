@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from textual.app import App, ComposeResult
+from textual.geometry import Region
 
 from tui.draw.line import line
 from tui.widgets.rows import Row, Rows
@@ -99,5 +100,21 @@ def test_a_click_chooses_and_a_second_one_opens() -> None:
             assert app.query_one(Rows).key == "2" and app.opened == []
             await pilot.click(Rows, offset=(3, 2))
             assert app.opened == ["2"]
+
+    asyncio.run(play())
+
+
+def test_a_move_repaints_both_rows_from_end_to_end() -> None:
+    """The mark alone differs in their text, but the one is drawn reversed and the other no more."""
+    app = _List(_numbered(5))
+
+    async def play() -> None:
+        async with app.run_test(size=(20, 10)) as pilot:
+            rows = app.query_one(Rows)
+            await pilot.pause()
+            painted: list[Region] = []
+            rows.refresh = lambda *regions, **_: painted.extend(regions)  # type: ignore[method-assign,assignment]
+            await pilot.press("down")
+            assert {Region(0, 0, 20, 1), Region(0, 1, 20, 1)} <= set(painted)
 
     asyncio.run(play())

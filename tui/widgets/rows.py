@@ -113,8 +113,12 @@ class Rows(Sheet, can_focus=True):
     def watch_cursor(self, before: int, after: int) -> None:
         if before == after:
             return
+        top = self._top
         self._scroll_to_cursor()
         self._set_lines()
+        # Reversed from end to end, a row changes where its text stays what it was.
+        self.refresh_row(before - top)
+        self.refresh_row(after - self._top)
         self.post_message(self.Moved(self, self.key))
 
     def action_move(self, by: int) -> None:
