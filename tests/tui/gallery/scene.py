@@ -11,12 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from engine.errors import TailfinError
 from tests.tui.pilots import Act, screen_text, until
 from tui.app import TailfinApp
 from tui.options import Opening, Options
@@ -27,6 +31,8 @@ SIZES = ((80, 24), (120, 40))
 # Threads of textual's and asyncio's own, which wait for work and never end by themselves.
 _LASTING = ("asyncio_", "ThreadPoolExecutor", "MainThread", "pytest_timeout")
 _PATIENCE_S = 20.0
+# Before a text that is pasted rather than typed.
+PASTE = "paste:"
 _USUAL = Options()
 
 
@@ -58,10 +64,11 @@ class Stage:
         """Put something else in the place of `module.name`."""
         self.patch.setattr(name, value)
 
-    def wait(self) -> None:
-        """Block the calling thread until the scene is over."""
+    def wait(self) -> NoReturn:
+        """Block the calling thread until the scene is over; then there is nothing to say."""
         self._waiting.add(threading.current_thread())
         self._curtain.wait()
+        raise TailfinError("The scene is over.", "")
 
     def end(self) -> None:
         """Let go whoever waits."""
@@ -75,7 +82,17 @@ class Stage:
 
 Maker = Callable[[Stage], Scene]
 # Modules of this folder that hold scenes, in the order of a journey.
-_MODULES = ("home",)
+_MODULES = (
+    "home",
+    "wizard_box",
+    "wizard_model",
+    "wizard_data",
+    "wizard_method",
+    "wizard_review",
+    "watched",
+    "ended",
+    "overlays",
+)
 _SCENES: dict[str, Maker] = {}
 _SIZES: dict[str, tuple[tuple[int, int], ...]] = {}
 
@@ -121,8 +138,8 @@ def perform(name: str, size: tuple[int, int], act: Act | None = None) -> Tailfin
             async with app.run_test(size=size, notifications=made.has_toasts) as pilot:
                 try:
                     for keys, text in [("", made.ready), *made.steps]:
-                        await pilot.press(*keys.split())
-                        await until(app, pilot, text)
+                        await _type(app, pilot, keys)
+                        await until(app, pilot, partial(_stands, app, text))
                         await settle(app, pilot, lambda: stage.is_busy(before))
                     if act is not None:
                         await act(app, pilot)
@@ -131,6 +148,19 @@ def perform(name: str, size: tuple[int, int], act: Act | None = None) -> Tailfin
 
         asyncio.run(play())
         return app
+
+
+async def _type(app: TailfinApp, pilot: Pilot[list[str]], keys: str) -> None:
+    if keys.startswith(PASTE):
+        assert app.focused is not None
+        app.focused.post_message(events.Paste(keys.removeprefix(PASTE)))
+    else:
+        await pilot.press(*keys.split())
+
+
+def _stands(app: TailfinApp, text: str) -> bool:
+    """Whether a text is on the screen, wherever its lines were broken."""
+    return " ".join(text.split()) in " ".join(screen_text(app).split())
 
 
 async def settle(app: TailfinApp, pilot: Pilot[list[str]], is_busy: Callable[[], bool]) -> None:
