@@ -25,6 +25,7 @@ from tui.draw.chat_lines import answer_line, conversation_lines, loading_line, s
 from tui.draw.line import Line, clip_start, line, wrapped
 from tui.draw.words import clock
 from tui.screens.base import TailfinScreen
+from tui.widgets.driven_rows import DrivenRows
 from tui.widgets.rows import Rows
 from tui.widgets.sheet import Sheet
 from tui.widgets.transcript import Transcript
@@ -36,6 +37,7 @@ _COMMANDS = "/base /tuned /both switch, /limit N, /new forgets"
 class ChatScreen(TailfinScreen):
     """One input, the conversation above it, and a session that ends with the screen."""
 
+    AUTO_FOCUS: ClassVar[str | None] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "result", key_display="Esc"),
         Binding("tab,ctrl+t", "switch", "base/tuned/both", key_display="Tab"),
@@ -77,7 +79,7 @@ class ChatScreen(TailfinScreen):
         self._since = 0.0  # when loading or the answer began
 
     def body(self) -> Iterable[Widget]:
-        yield Rows(id="samples")
+        yield DrivenRows(id="samples")
         yield Transcript(id="talk")
         yield Sheet(id="chat-status")
         with Horizontal(id="say"):
@@ -103,7 +105,6 @@ class ChatScreen(TailfinScreen):
         field = self.query_one(Input)
         field.cursor_blink = False
         field.focus()
-        self.query_one(Rows).can_focus = False
         self._open()
         self.ask("samples", lambda: read_samples(self._run))
         self.set_interval(1.0, self._tick)

@@ -33,6 +33,7 @@ class _Found:
 class CompareScreen(TailfinScreen):
     """The newest evaluation of a run; arrows go from question to question."""
 
+    AUTO_FOCUS: ClassVar[str | None] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,n", "turn(1)", "next question", key_display="Right"),
         Binding("left,p", "turn(-1)", "previous", key_display="Left"),

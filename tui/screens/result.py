@@ -32,6 +32,7 @@ _EVERY_S, _QUIET_EVERY_S = 1.0, 5.0
 class ResultScreen(TailfinScreen):
     """Enter leads from stage to stage; what takes long is a job that goes on without the screen."""
 
+    AUTO_FOCUS: ClassVar[str | None] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "compare", "compare"),
         Binding("e", "export", "export"),
