@@ -70,7 +70,7 @@ def test_failures_stand_first_and_do_not_keep_a_person_from_planning(
         await shown(app, pilot)
         text = screen_text(app)
         assert "This box cannot train yet: 2 failures to fix." in text
-        fails = [line for line in screen_lines(app) if line.lstrip("> ").startswith("FAIL ")]
+        fails = [line for line in screen_lines(app) if line.lstrip(">- ").startswith("FAIL ")]
         assert len(fails) == 3  # two in the list, one in the details
         rows = app.pane.query_one(Rows).rows
         words = ["".join(text for text, _ in row.drawn).split()[0] for row in rows]

@@ -28,6 +28,7 @@ class Row:
 
 class Rows(Sheet, can_focus=True):
     """Rows with a cursor. The chosen one begins with `>` and is drawn reversed: no colour needed.
+    While another widget has the focus it begins with `-`.
 
     Posts `Moved` when the cursor went to another row and `Opened` on Enter or a click on it.
     """
@@ -158,9 +159,11 @@ class Rows(Sheet, can_focus=True):
         self._set_lines()
 
     def on_focus(self) -> None:
+        self._set_lines()
         self._repaint_cursor()
 
     def on_blur(self) -> None:
+        self._set_lines()
         self._repaint_cursor()
 
     def render_line(self, y: int) -> Strip:
@@ -178,11 +181,13 @@ class Rows(Sheet, can_focus=True):
             return
         height = self.content_size.height or len(self._rows)
         seen = self._rows[self._top : self._top + height]
+        # One `>` on the screen is where the keys go; a list that waits keeps its place with `-`.
+        pointer = ">" if self.has_focus else "-"
         above, below = self._top, len(self._rows) - self._top - len(seen)
         lines = []
         for offset, row in enumerate(seen):
             index = self._top + offset
-            mark = ">" if index == self.cursor and not row.is_heading else " "
+            mark = pointer if index == self.cursor and not row.is_heading else " "
             if offset == 0 and above and mark == " ":
                 mark = "^"
             if offset == len(seen) - 1 and below and mark == " ":
