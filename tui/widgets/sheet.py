@@ -97,6 +97,8 @@ def _changed(old: Line, new: Line) -> tuple[int, int] | None:
     differ = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
     if not differ:
         return None
+    if any(drawn and cell_len(drawn[0][0][0]) == 0 for drawn in (old, new)):
+        return 0, len(before)  # a combining mark before any cell is cut in its own way
     begin, end = differ[0], differ[-1] + 1
     while begin > 0 and not (_begins(before, begin) and _begins(after, begin)):
         begin -= 1
@@ -108,8 +110,8 @@ def _changed(old: Line, new: Line) -> tuple[int, int] | None:
 def _begins(cells: list[tuple[str, str]], index: int) -> bool:
     """Whether a line can be cut before this cell: half of a wide character is drawn as a blank,
     and a combining mark goes to the part behind the cut."""
-    marked = index > 0 and len(cells[index - 1][0]) > 1
-    return cells[index][0] != "" and not marked
+    before = next((text for text, _ in reversed(cells[:index]) if text), "")
+    return cells[index][0] != "" and len(before) <= 1
 
 
 def _cells(drawn: Line) -> list[tuple[str, str]]:
