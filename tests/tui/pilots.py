@@ -41,6 +41,12 @@ def screen_text(app: TailfinApp) -> str:
     return "\n".join(screen_lines(app))
 
 
+def flat_text(app: TailfinApp) -> str:
+    """The screen as it stands and, below, with its lines joined by single spaces."""
+    text = screen_text(app)
+    return f"{text}\n{' '.join(text.split())}"
+
+
 async def until(
     app: TailfinApp,
     pilot: Pilot[list[str]],
@@ -49,7 +55,9 @@ async def until(
 ) -> None:
     """Wait until a text stands on the screen, or a condition holds; fails with the screen."""
     waited = 0.0
-    while not (wanted in screen_text(app) if isinstance(wanted, str) else wanted()):
+    # Where a sentence breaks depends on the length of the paths in it.
+    met = wanted if callable(wanted) else lambda: wanted in flat_text(app)
+    while not met():
         if waited > timeout_s:
             raise AssertionError(f"never came: {wanted!r}\n{screen_text(app)}")
         await pilot.pause(0.05)
