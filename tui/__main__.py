@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.errors import EXIT_DONE, TailfinError
@@ -39,8 +40,13 @@ def _with_screens(opening: Opening, options: Options) -> int:
     from tui.app import TailfinApp
 
     app = TailfinApp(opening, options)
-    for said in app.run(mouse=options.mouse) or []:
-        print(said)
+    said = app.run(mouse=options.mouse) or []
+    if app.starting is not None and not said:
+        from tui.farewell import await_start
+
+        said = await_start(app.starting)
+    with suppress(OSError):  # the terminal may be gone
+        print(*said, sep="\n", end="\n" if said else "", flush=True)
     return app.return_code or EXIT_DONE
 
 

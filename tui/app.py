@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import events
 from textual.app import App
@@ -23,6 +23,9 @@ from tui.options import Opening, Options
 from tui.screens.base import TailfinScreen
 from tui.screens.small import LEAST, SmallScreen
 from tui.settle import settle
+
+if TYPE_CHECKING:
+    from tui.start import Start
 
 
 class TailfinApp(App[list[str]]):
@@ -58,6 +61,7 @@ class TailfinApp(App[list[str]]):
         self.options = options or Options()
         self.clock = clock
         self.last_words: list[str] = []
+        self.starting: Start | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         chosen = LIGHT if self.options.theme == "light" else DARK

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Literal
 
-from engine.runs.store import RunFolder, all_roots
+from engine.runs.store import RunFolder
+from tui.farewell import named
 from tui.result_view import ResultView
 
 Stage = Literal["wait", "compare", "see", "export", "chat", "home"]
@@ -65,11 +66,6 @@ def plain_twins(view: ResultView) -> Sequence[tuple[str, str]]:
         ("talk to it", f"tailfin chat {name}"),
         ("copy it to your machine: to be typed there", view.copy_home),
     )
-
-
-def named(run: RunFolder) -> str:
-    """The run as a word for the command line: its id where that finds it, else its path."""
-    return run.id if run.path.parent in all_roots() else shlex.quote(str(run.path))
 
 
 def goes_on(job: RunFolder) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar
@@ -11,10 +10,10 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from engine.runs.store import all_roots
 from tui.draw.history import METRICS
 from tui.draw.line import Line, clip_start, line
 from tui.draw.run_alerts import notice_paragraphs
+from tui.farewell import goes_on, named
 from tui.feed import ReplayFeed
 from tui.lookout import Picture
 from tui.panes.run_view import RunView
@@ -70,23 +69,10 @@ class MonitorScreen(WatchingScreen):
         self.call_after_refresh(self.draw)
 
     def turned(self) -> None:
-        self.tailfin.last_words = self._last_words() if self.can_act else []
+        self.tailfin.last_words = goes_on(self.feed.run) if self.can_act else []
         self.refresh_bindings()
         self.show_heading()
         self._show_way_on()
-
-    def _last_words(self) -> list[str]:
-        return [
-            f"{self.feed.run.id} goes on.",
-            f"  Come back: tailfin attach {self._called}",
-            f"  End it:    tailfin stop {self._called}",
-        ]
-
-    @property
-    def _called(self) -> str:
-        """The word that names the run on a command line: its id where that is found, its path."""
-        run = self.feed.run
-        return run.id if run.path.parent in all_roots() else shlex.quote(str(run.path))
 
     # Drawing
 
@@ -183,7 +169,7 @@ class MonitorScreen(WatchingScreen):
                 f"It saves a checkpoint after the step it is at (now {status.step:,}) and delivers "
                 "what was learned so far."
             )
-        again = f"The run can be continued later: tailfin resume {self._called}"
+        again = f"The run can be continued later: tailfin resume {named(self.feed.run)}"
         question = ConfirmScreen("Stop the run?", [says, again], yes="Stop it", no="Let it go on")
         self.app.push_screen(question, self._stop_if)
 

@@ -13,6 +13,7 @@ from engine.runs.store import RunFolder
 from tui.ask import Asking
 from tui.draw.line import BLANK, Line, line, wrapped
 from tui.screens.modal import Modal
+from tui.start import Start
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
@@ -33,7 +34,7 @@ class ResumeScreen(Asking, Modal[None]):
         self._run = run
         self._asked = dict(asked or {})
         self._plan: object | None = None
-        self._is_starting = False
+        self._start = Start()
 
     def compose(self) -> ComposeResult:
         yield Sheet([line((f"Resume {self._run.id}", "title"))], id="box-title")
@@ -48,13 +49,13 @@ class ResumeScreen(Asking, Modal[None]):
         from engine.runs.resume import ResumePlan
 
         if isinstance(value, TailfinError):
-            self._is_starting = False
             self._refuse(value)
         elif question == "prepare" and isinstance(value, ResumePlan):
             self._plan = value
             self._offer(value.from_step, value.attempt, value.changes)
         else:
-            cast("TailfinApp", self.app).open_run(self._run)
+            self._tailfin.starting = None
+            self._tailfin.open_run(self._run)
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         match message.key:
@@ -69,11 +70,21 @@ class ResumeScreen(Asking, Modal[None]):
         from engine.runs.resume import ResumePlan, resume_training
 
         plan = self._plan
-        if self._is_starting or not isinstance(plan, ResumePlan):
+        if not isinstance(plan, ResumePlan) or not self._start.begin():
             return
-        self._is_starting = True
         self._say(line("Starting ..."))
-        self.ask("start", lambda: resume_training(plan))
+        self._tailfin.starting = self._start
+
+        def resume() -> RunFolder:
+            self._start.commit()
+            resume_training(plan)
+            return self._run
+
+        self.ask("start", lambda: self._start.carry_out(resume))
+
+    @property
+    def _tailfin(self) -> TailfinApp:
+        return cast("TailfinApp", self.app)
 
     def _check(self, *, force: bool) -> None:
         def prepare() -> object:
