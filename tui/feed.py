@@ -147,7 +147,7 @@ class ReplayFeed:
             self._lines.clear()
 
     def _load(self) -> list[Event]:
-        if self._events is None:
+        if not self._events:  # also anew after nothing was found
             from engine.runs.reader import read_all
 
             self._events = read_all(self.run.events)
