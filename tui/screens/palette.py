@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from tui.commands import Command
-from tui.draw.line import line
+from tui.draw.line import clip, line
 from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
@@ -55,8 +55,9 @@ class PaletteScreen(Modal[None]):
 
     def _fill(self, typed: str) -> None:
         words = typed.casefold().split()
+        room = max(self.size.width - 42, 10)
         rows = [
-            Row(key, line(f"{c.name:<24}", (f"{c.key:<10}", "key"), (c.help, "dim")))
+            Row(key, line(f"{c.name:<24}", (f"{c.key:<10}", "key"), (clip(c.help, room), "dim")))
             for key, c in self._commands.items()
             if all(word in f"{c.name} {c.help}".casefold() for word in words)
         ]
