@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from engine.memory.budget import Budget
 from engine.runs.ending import Action, Ending, MemoryFacts
 from tui.draw.bars import bar
@@ -9,6 +11,8 @@ from tui.draw.line import BLANK, Line, clip, line, wrapped
 from tui.widgets.memory_bar import gib, memory_lines
 
 _LABEL = 11
+# Lines below the ways on, as app.tcss has it.
+_DETAIL_LINES = 5
 _ROLES = {"finished": "ok", "stopped": "info", "live": "accent", "elsewhere": "warn"}
 _COSTS = {"none": "costs nothing", "speed": "costs speed", "quality": "costs quality"}
 
@@ -31,20 +35,35 @@ def ending_lines(
 
 def action_line(action: Action, width: int) -> Line:
     """One way on: what it does, what it would need and cost."""
+    tail = _tail(action)
+    says = clip(action.says, _room(action, width))
+    return line(says, (f"  {tail}" if tail else "", "dim"))
+
+
+def action_detail(action: Action, width: int) -> list[Line]:
+    """What its line had no room for, and the command that does it in a shell; five lines."""
+    says: list[Line] = []
+    if cell_len(action.says) > _room(action, width):
+        says = wrapped(action.says, width)[:2]
+    room = _DETAIL_LINES - len(says) - 1
+    command = wrapped(f"$ {action.command}", width, "dim", indent="    ")
+    if len(command) > room:
+        command[room - 1 :] = [line((f"{command[room - 1][0][0][: width - 2]}..", "dim"))]
+    return [BLANK, *says, *command]
+
+
+def _tail(action: Action) -> str:
+    """What it would need and cost."""
     facts = []
     if action.predicted_gib is not None:
         facts.append(f"needs {gib(action.predicted_gib)} GiB")
     if action.cost:
         facts.append(_COSTS.get(action.cost, action.cost))
-    tail = ", ".join(facts)
-    says = clip(action.says, max(width - len(tail) - 2, 20))
-    return line(says, (f"  {tail}" if tail else "", "dim"))
+    return ", ".join(facts)
 
 
-def action_detail(action: Action, width: int) -> list[Line]:
-    """The whole of one way on, and the command that does it in a shell."""
-    command = wrapped(f"$ {action.command}", width, "dim", indent="    ")
-    return [*wrapped(action.says, width)[:3], *command[:2]]
+def _room(action: Action, width: int) -> int:
+    return max(width - len(_tail(action)) - 2, 20)
 
 
 def _memory(facts: MemoryFacts, budget: Budget | None, width: int, ascii_only: bool) -> list[Line]:

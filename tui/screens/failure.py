@@ -32,6 +32,14 @@ class _Found:
     budget: Budget | None
 
 
+class ActionRows(Rows):
+    """The ways on; Enter does the chosen one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "do it", key_display="Enter"),
+    ]
+
+
 class FailureScreen(TailfinScreen):
     """Never a traceback as the only answer: title, evidence, what is kept, ranked actions."""
 
@@ -52,7 +60,7 @@ class FailureScreen(TailfinScreen):
 
     def body(self) -> Iterable[Widget]:
         yield Rows(id="what", empty=[line(("Reading what the run left behind ...", "dim"))])
-        yield Rows(id="actions")
+        yield ActionRows(id="actions")
         yield Sheet(id="action-detail")
 
     def heading(self) -> tuple[Line, Line]:
@@ -148,8 +156,11 @@ class FailureScreen(TailfinScreen):
 
     @property
     def _relief(self) -> list[Action]:
-        """Resumes that change the micro-batch: the one key after out of memory."""
-        batches = {"train.micro_batch", "eval.micro_batch"}
+        """Resumes with fewer rows at once: the one key after out of memory.
+
+        One that goes on as it is names the micro-batch too, but no accumulation to make up for it.
+        """
+        batches = {"train.accumulation", "eval.micro_batch"}
         return [a for a in self._actions if a.resumes and batches & {p for p, _ in a.changes}]
 
     def _explain(self) -> _Found:

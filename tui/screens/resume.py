@@ -95,8 +95,10 @@ class ResumeScreen(Asking, Modal[None]):
         self.ask("prepare", prepare)
 
     def _offer(self, from_step: int, attempt: int, changes: Mapping[str, object]) -> None:
-        where = f"step {from_step}" if from_step else "the beginning: there is no checkpoint yet"
-        lines: list[Line] = [line(f"Attempt {attempt} continues from {where}.")]
+        says = "starts from the first step: there is no checkpoint yet."
+        if from_step:
+            says = f"goes on from step {from_step}."
+        lines: list[Line] = [line(f"Attempt {attempt} {says}")]
         lines += [
             line(f"  {path} becomes ", (str(value), "value")) for path, value in changes.items()
         ]
