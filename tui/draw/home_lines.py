@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from tui.draw.line import Line, clip_start, columns, line, wrapped
+from tui.draw.line import Line, clip_start, columns, drawable, line, wrapped
 from tui.draw.spark import spark
 from tui.draw.words import ago, clock, loss, moment
 from tui.runs_view import RunView
@@ -34,12 +34,12 @@ def run_line(view: RunView, width: int, now: float, *, ascii_only: bool) -> Line
     status = view.observed.status
     steps = f"{status.step}/{view.max_steps}" if view.max_steps else "-"
     widths = _widths(width)
-    curve = widths[3]
     cells = [
-        (view.run.id, ""),
+        # Its end tells more than the year it began in.
+        (clip_start(drawable(view.run.id), widths[0]), ""),
         (view.word, ROLE_OF_STATE[view.observed.state]),
         (f"{steps:>11}", ""),
-        (spark(_scaled(view.losses), curve, ascii_only=ascii_only), "curve-2"),
+        (spark(_scaled(view.losses), widths[3], ascii_only=ascii_only), "curve-2"),
         (f"{loss(view.last_loss):>7}", ""),
         (f"{loss(view.best_loss):>8}", "value"),
         (f"{ago(status.last_time, now):>12}" if status.last_time else "", "dim"),
@@ -66,13 +66,19 @@ def detail_lines(view: RunView, width: int, now: float, *, ascii_only: bool) -> 
         ("loss", _losses(view)),
         ("when", _when(view, now)),
     ]
-    lines += [line((f"{name:<9}", "dim"), text) for name, text in named if text]
+    for name, text in named:
+        for number, part in enumerate(wrapped(text, room) if text else []):
+            lines.append((*line((f"{'' if number else name:<9}", "dim")), *part))
     return lines
 
 
 def _widths(width: int) -> list[int]:
     """Cells of the columns; the last one, the age, only where there is room."""
-    widths = [0, 9, 11, 16, 7, 8, 12] if width >= 96 else [0, 9, 11, 9, 7, 8]
+    widths = [0, 9, 11, 9, 7, 8]
+    if width >= 96:
+        widths = [0, 9, 11, 16, 7, 8, 12]
+    elif width < 70:
+        widths[3] = 4
     widths[0] = max(width - sum(widths) - len(widths) + 1, 8)
     return widths
 

@@ -72,7 +72,7 @@ class HomeScreen(TailfinScreen):
             "Every run in the folders of runs, newest first. Enter opens a run: the live charts "
             "while it is at work, its result once it finished, what happened where it failed.",
             "A run does not belong to this screen: leaving never stops one.",
-            "New runs go to the first folder named above; TAILFIN_RUNS or --runs DIR choose it.",
+            "New runs go to the folder named in the title; TAILFIN_RUNS or --runs DIR choose it.",
         ]
 
     def on_mount(self) -> None:
