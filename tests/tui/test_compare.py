@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
@@ -171,6 +171,8 @@ def test_after_a_demo_the_bundled_questions_are_asked(tmp_path: Path) -> None:
 
 
 @given(st.text(), st.text(), st.integers(20, 160))
+@example("x" * 500, "y" * 500, BESIDE)
+@example(CHINESE * 20, CHINESE * 20, BESIDE + 1)
 def test_no_text_is_wider_than_its_column(left: str, right: str, width: int) -> None:
     blocks = ((line("base"), left, ""), (line("tuned"), right, ""))
     drawn = pair_lines(*blocks, width)

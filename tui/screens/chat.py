@@ -15,7 +15,7 @@ from textual.widgets import Input
 from engine.errors import TailfinError
 from engine.evaluate.session import Done, Loaded, Loading, Piece, Ready, Refused, Remark
 from engine.runs.store import RunFolder
-from tui.chat_link import ChatLink, Ended, Talks
+from tui.chat_link import EVERY_S, ChatLink, Ended, Talks
 from tui.chat_link import Heard as Said
 from tui.chat_start import Sample, read_samples, start_session
 from tui.clipboard import copy
@@ -225,8 +225,7 @@ class ChatScreen(TailfinScreen):
                 self._link.cancel(self._asked)
             except TailfinError as error:
                 self._lose(error)
-        self._asked = ""  # what still comes of it is not heard
-        self._end_replies("cancelled")
+        self._end_replies("cancelled")  # what still comes finds no reply to go into
         self._draw()
         self.refresh_bindings()
         return True
@@ -288,7 +287,8 @@ class ChatScreen(TailfinScreen):
         if self._link is not None:
             self._link.close()
         self._trouble, self._loading, self._since = None, ("", "", 0.0), self.tailfin.clock()
-        self._link = ChatLink(self._start, self._tell)
+        every_s = EVERY_S * (4 if self.tailfin.options.slow_link else 1)
+        self._link = ChatLink(self._start, self._tell, every_s=every_s)
 
     def _tell(self, link: ChatLink, said: tuple[Said, ...]) -> None:
         self.post_message(self.Heard(link, said))
