@@ -55,7 +55,7 @@ class PaletteScreen(Modal[None]):
 
     def _fill(self, typed: str) -> None:
         words = typed.casefold().split()
-        room = max(self.size.width - 42, 10)
+        room = max(self.size.width - 36, 10)
         rows = [
             Row(key, line(f"{c.name:<24}", (f"{c.key:<10}", "key"), (clip(c.help, room), "dim")))
             for key, c in self._commands.items()
