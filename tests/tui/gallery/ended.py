@@ -143,8 +143,11 @@ def failure_gpu_lost(stage: Stage) -> Scene:
 
 @scene
 def failure_input(stage: Stage) -> Scene:
-    said = "The model folder /workspace/models/qwen3-8b is incomplete: 1 of 5 weight files is gone."
-    hint = "Copy it anew, or name another one: --set model.path=FOLDER"
+    said = (
+        "The model folder /workspace/models/qwen3-8b cannot be used: 1 of 5 weight files named in "
+        "model.safetensors.index.json are missing (model-00004-of-00005.safetensors)."
+    )
+    hint = "Copy the missing files, or name the hub model and let it be downloaded."
     course = Course(_START).begin().add(Failed("input", "load", said, hint), after_s=1.0)
     return _failure(stage, course, "Its input could not be used")
 

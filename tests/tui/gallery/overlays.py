@@ -49,7 +49,7 @@ def palette_home(stage: Stage) -> Scene:
 @scene
 def palette_found(stage: Stage) -> Scene:
     show_runs(stage, every_state())
-    steps = [("colon", "Commands"), ("d e m", "embedded")]
+    steps = [("colon", "Commands"), ("d e m", "data filled in")]
     return Scene(HomeScreen, "20261114-090000-old", steps)
 
 

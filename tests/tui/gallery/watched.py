@@ -6,6 +6,7 @@ believable run, a device with trouble, a recording, or another look.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,17 @@ from engine.runs.events import Acted, Finished, Notice, Progress, Stopped, encod
 from engine.runs.events import Stage as RunStage
 from engine.runs.state import State
 from engine.runs.store import RunFolder
-from tests.tui.gallery.course import CARD, DATA, MODEL, STEPS, Course, log_lines, make_step, trained
+from tests.tui.gallery.course import (
+    CARD,
+    DATA,
+    MODEL,
+    PLAN,
+    STEPS,
+    Course,
+    log_lines,
+    make_step,
+    trained,
+)
 from tests.tui.gallery.home import ROOT
 from tests.tui.gallery.scene import NOW, Scene, Stage, scene
 from tests.tui.scenes import FakeFeed, FakeGauges
@@ -98,7 +109,11 @@ def watch_gradient(stage: Stage) -> Scene:
 def watch_cpu(stage: Stage) -> Scene:
     """A box without a card."""
     host = HostReading(0.94, 4.0, 8.8, 15.6, 39.0, 80.0, 6.1)
-    return _watch(trained(_START, 200), "step 200", reading=Reading((), host))
+    course = Course(_START).begin().prepare(replace(PLAN, device="cpu", dtype="float32"))
+    for number in range(1, 201):
+        bare = replace(make_step(number), vram_gib=0.0, vram_reserved_gib=0.0, tokens_per_s=310.0)
+        course.add(bare, after_s=21.0)
+    return _watch(course, "step 200", reading=Reading((), host))
 
 
 @scene
@@ -140,7 +155,8 @@ def watch_stalled(stage: Stage) -> Scene:
 def watch_nan(stage: Stage) -> Scene:
     course = trained(_START, 120)
     for number in range(121, 131):
-        course.add(make_step(number, loss=float("nan")), after_s=2.1)
+        bad = replace(make_step(number, loss=math.nan), grad_norm=math.nan)
+        course.add(bad, after_s=2.1)
     said = "Loss is nan and grad norm nan at step 121."
     fix = "Stop, lower train.learning_rate, and use bfloat16 or float32 instead of float16."
     return _watch(course.add(Notice("train.nan", "fail", said, fix)), "NaN")
@@ -179,6 +195,7 @@ def watch_resumed(stage: Stage) -> Scene:
 def watch_finished(stage: Stage) -> Scene:
     said = "Trained 900 steps. Delivered step 540, held-out loss 0.8575."
     course = trained(_START, STEPS).add(RunStage("save")).add(Finished(STEPS, "adapter", said))
+    stage.patch.setattr(RunFolder, "result", property(lambda run: run.adapter))
     return _watch(course, "FINISHED", state="finished", message=said)
 
 
@@ -189,6 +206,7 @@ def watch_stopped(stage: Stage) -> Scene:
         Acted("id-1", "stop", True, "It stops after step 415."),
         Stopped(415, said, "checkpoints/checkpoint-415"),
     )
+    stage.patch.setattr(RunFolder, "result", property(lambda run: run.adapter))
     return _watch(course, "STOPPED", state="stopped", message=said)
 
 
