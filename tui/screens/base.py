@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TailfinScreen(Asking, Screen[None]):
-    """A whole-terminal screen. Subclasses give `heading`, `help_lines` and `body`."""
+    """A whole-terminal screen. Subclasses give `heading`, `help_lines`, `body` and `draw`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "app.help", "help", key_display="?"),
@@ -52,6 +52,9 @@ class TailfinScreen(Asking, Screen[None]):
         """What `?` says about this screen, paragraph by paragraph; the keys are added to it."""
         return ()
 
+    def draw(self) -> None:
+        """Show what is known now; called again when the room changed or the screen came back."""
+
     def show_heading(self) -> None:
         """Draw the title line anew."""
         left, right = self.heading()
@@ -59,12 +62,18 @@ class TailfinScreen(Asking, Screen[None]):
         width = title.content_size.width
         title.show([beside(left, right, width)] if width else [left])
 
+    # Textual calls these beside a subclass's own of the same name, after them.
+
     def on_resize(self) -> None:
-        self.call_after_refresh(self.show_heading)
+        self.call_after_refresh(self._draw_whole)
 
     def on_screen_resume(self) -> None:
-        self.call_after_refresh(self.show_heading)
+        self.call_after_refresh(self._draw_whole)
 
     async def action_back(self) -> None:
         """Esc: to where this screen was opened from; home by default."""
         self.tailfin.go_home()
+
+    def _draw_whole(self) -> None:
+        self.show_heading()
+        self.draw()

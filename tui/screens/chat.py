@@ -26,6 +26,7 @@ from tui.draw.line import Line, clip_start, line, wrapped
 from tui.draw.words import clock
 from tui.screens.base import TailfinScreen
 from tui.widgets.driven_rows import DrivenRows
+from tui.widgets.line_input import LineInput
 from tui.widgets.rows import Rows
 from tui.widgets.sheet import Sheet
 from tui.widgets.transcript import Transcript
@@ -84,7 +85,7 @@ class ChatScreen(TailfinScreen):
         yield Sheet(id="chat-status")
         with Horizontal(id="say"):
             yield Sheet(id="prompt")
-            yield Input(placeholder="type a question", id="typed")
+            yield LineInput(placeholder="type a question", id="typed")
 
     def heading(self) -> tuple[Line, Line]:
         name = clip_start(self._run.id, max(self.size.width - 36, 12))
@@ -113,12 +114,6 @@ class ChatScreen(TailfinScreen):
         if self._link is not None:
             self._link.close()
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def on_screen_resume(self) -> None:
-        self.call_after_refresh(self._draw)
-
     # What is heard
 
     @property
@@ -130,14 +125,14 @@ class ChatScreen(TailfinScreen):
     def answered(self, question: str, value: object) -> None:
         if question == "samples" and isinstance(value, tuple):
             self._samples = value
-            self._draw()
+            self.draw()
 
     def on_chat_screen_heard(self, message: Heard) -> None:
         if message.link is not self._link:
             return  # a session that was closed
         for said in message.said:
             self._hear(said)
-        self._draw()
+        self.draw()
         self.refresh_bindings()
 
     def _hear(self, said: Said) -> None:
@@ -226,7 +221,7 @@ class ChatScreen(TailfinScreen):
             except TailfinError as error:
                 self._lose(error)
         self._end_replies("cancelled")  # what still comes finds no reply to go into
-        self._draw()
+        self.draw()
         self.refresh_bindings()
         return True
 
@@ -242,7 +237,7 @@ class ChatScreen(TailfinScreen):
         """Forget what was said."""
         self.cancel()
         self._talk = Conversation()
-        self._draw()
+        self.draw()
         self.refresh_bindings()
 
     def action_copy(self) -> None:
@@ -253,7 +248,7 @@ class ChatScreen(TailfinScreen):
         """A new session; what was said stays."""
         if self._trouble is not None:
             self._open()
-            self._draw()
+            self.draw()
             self.refresh_bindings()
 
     def action_move(self, by: int) -> None:
@@ -317,7 +312,7 @@ class ChatScreen(TailfinScreen):
         self._talk = self._talk.begin(question, self._mode, self._limit)
         self.query_one(Transcript).follow()
         self._ask_next()
-        self._draw()
+        self.draw()
         self.refresh_bindings()
         return True
 
@@ -337,11 +332,11 @@ class ChatScreen(TailfinScreen):
     def _switch(self, mode: Mode) -> None:
         self._mode = mode
         self.show_heading()
-        self._draw()
+        self.draw()
 
     # Drawing
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         samples, talk = self.query_one(Rows), self.query_one(Transcript)
         samples.display, talk.display = self._shows_samples, not self._shows_samples
         width = max(self.size.width - 2, 10)

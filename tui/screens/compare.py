@@ -76,12 +76,6 @@ class CompareScreen(TailfinScreen):
         self.query_one(NextBar).focus()
         self.ask("read", self._read)
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def on_screen_resume(self) -> None:
-        self.call_after_refresh(self._draw)
-
     def answered(self, question: str, value: object) -> None:
         if question == "begin" and isinstance(value, RunFolder):
             self.tailfin.open_result(self._run)  # which shows how far it is
@@ -93,7 +87,7 @@ class CompareScreen(TailfinScreen):
                 self.tailfin.say(f"{value.message} {value.hint}", "error")
         elif isinstance(value, _Found):
             self._found = value
-        self._draw()
+        self.draw()
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -112,7 +106,7 @@ class CompareScreen(TailfinScreen):
         """Another question; after the last comes the first."""
         if self._found is not None and self._found.answers:
             self._at = (self._at + by) % len(self._found.answers)
-            self._draw()
+            self.draw()
 
     def action_read(self, by: int) -> None:
         self.query_one(Paper).action_scroll_by(by)
@@ -169,7 +163,7 @@ class CompareScreen(TailfinScreen):
         job, report = found
         return _Found(job, report, read_answers(job))
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         measures, asked = self.query_one("#measures", Sheet), self.query_one("#question", Sheet)
         paper = self.query_one(Paper)
         width = measures.content_size.width

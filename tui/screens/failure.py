@@ -80,12 +80,6 @@ class FailureScreen(TailfinScreen):
         self.query_one("#actions").focus()
         self.ask("explain", self._explain)
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def on_screen_resume(self) -> None:
-        self.call_after_refresh(self._draw)
-
     def answered(self, question: str, value: object) -> None:
         if isinstance(value, TailfinError):
             said = wrapped(f"{value.message} {value.hint}", max(self.size.width - 6, 20), "warn")
@@ -93,7 +87,7 @@ class FailureScreen(TailfinScreen):
         elif isinstance(value, _Found):
             self._found = value
             self.show_heading()
-            self._draw()
+            self.draw()
             self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -172,7 +166,7 @@ class FailureScreen(TailfinScreen):
         is_memory = ending.kind == "oom"
         return _Found(observed, ending, prediction(self._run, observed) if is_memory else None)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         found = self._found
         what, actions = self.query_one("#what", Rows), self.query_one("#actions", Rows)
         width = what.content_size.width - 2

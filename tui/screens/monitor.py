@@ -59,14 +59,8 @@ class MonitorScreen(WatchingScreen):
         self.let_go()
 
     def on_resize(self, event: events.Resize | None = None) -> None:
-        super().on_resize()
         if event is not None:
             self.query_one(RunView).place(event.size)
-        self.call_after_refresh(self.draw)
-
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        self.call_after_refresh(self.draw)
 
     def turned(self) -> None:
         self.tailfin.last_words = goes_on(self.feed.run) if self.can_act else []

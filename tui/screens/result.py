@@ -95,11 +95,7 @@ class ResultScreen(TailfinScreen):
     def on_unmount(self) -> None:
         self.tailfin.last_words = []
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
     def on_screen_resume(self) -> None:
-        self.call_after_refresh(self._draw)
         self._read()
         self._look()
 
@@ -120,7 +116,7 @@ class ResultScreen(TailfinScreen):
                 if isinstance(value, TailfinError):
                     self._is_stopping, self._refusal = False, value
         self.show_heading()
-        self._draw()
+        self.draw()
         if question == "result":
             self._show_news()
         self.refresh_bindings()
@@ -175,7 +171,7 @@ class ResultScreen(TailfinScreen):
 
     # Drawing
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         rows = self.query_one(Rows)
         width = rows.content_size.width - 2
         if width <= 0:
@@ -394,7 +390,7 @@ class ResultScreen(TailfinScreen):
         if is_yes and job is not None and job.is_live:
             self._is_stopping = True
             self.ask("stop", lambda: request(job.job, "stop"))
-            self._draw()
+            self.draw()
 
     def _copy(self, text: str) -> None:
         self.tailfin.say(f"{text}\n{copy(self.app, text)}")

@@ -64,9 +64,6 @@ class WatchingScreen(TailfinScreen):
         self._since: dict[str, float] = {}  # question that is open -> when it was asked
         self._look_again = False
 
-    def draw(self) -> None:
-        """Show what is known now."""
-
     def turned(self) -> None:
         """Keys, title and the way on may be others now."""
 
