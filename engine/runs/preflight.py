@@ -34,6 +34,7 @@ def preflight(spec: Spec, root: Path, *, skip_bad_rows: bool = False) -> Preflig
     Nothing is downloaded and nothing is written: a missing model, a licence not accepted or an
     unreadable row is said before anything else starts.
     """
+    from engine.data.leakage import leaked
     from engine.data.read import read_data
 
     place = check_place(spec, root)
@@ -44,7 +45,7 @@ def preflight(spec: Spec, root: Path, *, skip_bad_rows: bool = False) -> Preflig
         other = read_data(
             data.eval_path, layout=data.format, columns=data.columns, system=data.system
         )
-        findings += other.problems
+        findings += [*other.problems, *leaked(file.rows, other.rows, data.eval_path)]
     if any_fail(findings) and not skip_bad_rows:
         bad = [f for f in worst_first(findings) if f.severity == "fail"]
         raise TailfinError(
@@ -64,9 +65,11 @@ def preflight(spec: Spec, root: Path, *, skip_bad_rows: bool = False) -> Preflig
 
 
 def check_place(spec: Spec, root: Path) -> ModelPlace:
-    """The part of `preflight` that reads no data: the model, and room for the run's folder."""
+    """The part of `preflight` that reads no data: the model, two files, and room for the run."""
+    from engine.data.leakage import refuse_same_file
     from engine.hub import find_model
 
+    refuse_same_file(spec.data.path, spec.data.eval_path)
     place = find_model(spec.model.path, spec.model.revision)
     existing = next(p for p in [root, *root.parents] if p.exists())
     free = shutil.disk_usage(existing).free

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.data.leakage import leaked
 from engine.data.lengths import LengthAdvice, suggest_max_length
 from engine.data.read import read_data
 from engine.data.rows import Row
@@ -62,6 +63,8 @@ def prepare_rows(job: Job, spec: Spec, tokenizer: Any, model_limit: int | None) 
     if spec.data.eval_path and not held_out_rows:
         message = f"{spec.data.eval_path} has no usable row: nothing is evaluated."
         job.notice("data.no-eval", "warn", message)
+    if spec.data.eval_path:
+        _judge(job, leaked(train_rows, held_out_rows, spec.data.eval_path))
     template = render_template(tokenizer, spec.model.chat_template)
     # Saved with the result: the model is served with the very template it was trained with.
     tokenizer.chat_template = template.source
