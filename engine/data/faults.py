@@ -115,7 +115,7 @@ def places(where: Iterable[tuple[int, int]], num: int = 3) -> str:
     numbers = list(dict.fromkeys(line if has_lines else record for record, line in pairs))
     word = "line" if has_lines else "record"
     listed = ", ".join(str(number) for number in numbers[:num])
-    more = f" and {len(numbers) - num} more" if len(numbers) > num else ""
+    more = f" and {len(numbers) - num:,} more" if len(numbers) > num else ""
     return f"{word}{'s' if len(numbers) > 1 else ''} {listed}{more}"
 
 

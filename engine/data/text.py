@@ -29,8 +29,8 @@ def toml_string(text: str) -> str:
 
 
 def counted(num: int, noun: str) -> str:
-    """`1 row`, `2 rows`."""
-    return f"{num} {noun}" if num == 1 else f"{num} {noun}s"
+    """`1 row`, `2 rows`, `1,000 rows`."""
+    return f"{num} {noun}" if num == 1 else f"{num:,} {noun}s"
 
 
 def fold(text: str) -> str:
