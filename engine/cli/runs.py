@@ -77,11 +77,12 @@ def _list(args: argparse.Namespace) -> int:
 
 def _row(run: RunFolder) -> dict[str, object]:
     """A run's summary; one that cannot be read is a row too and hides no other."""
-    from engine.runs.state import Observed, observe
+    from engine.runs.skim import skim
+    from engine.runs.state import Observed
     from engine.runs.status import Status
 
     try:
-        return summary(run, observe(run))
+        return summary(run, skim(run).observed)
     except TailfinError as error:
         row = summary(run, Observed("crashed", error.message, Status(), 0))
         return row | {"state": "unreadable"}

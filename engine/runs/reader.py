@@ -37,12 +37,7 @@ class Reader:
         except FileNotFoundError:
             return events
         except OSError as error:
-            raise TailfinError(
-                f"{self._path} could not be read: {error.strerror}.",
-                "Check its owner and permissions.",
-                where=self._path,
-                exit_code=EXIT_NO,
-            ) from None
+            raise unreadable(self._path, error) from None
         return events
 
     def _read_from(self, fd: int, events: list[Event], max_records: int, deadline: float) -> None:
@@ -88,3 +83,13 @@ def read_all(path: Path) -> list[Event]:
     while batch := reader.read():
         events += batch
     return events
+
+
+def unreadable(path: Path, error: OSError) -> TailfinError:
+    """What a person is told where a log cannot be read."""
+    return TailfinError(
+        f"{path} could not be read: {error.strerror}.",
+        "Check its owner and permissions.",
+        where=path,
+        exit_code=EXIT_NO,
+    )

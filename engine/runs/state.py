@@ -45,7 +45,7 @@ class Observer:
         supervisor = holder(self.run.supervisor_lock)
         while batch := self._reader.read():
             self._status = fold_all(batch, self._status)
-        state, message = _judge(self._status, worker, supervisor)
+        state, message = judge(self._status, worker, supervisor)
         return Observed(state, message, self._status, worker or 0)
 
     @property
@@ -58,20 +58,8 @@ def observe(run: RunFolder) -> Observed:
     return Observer(run).look()
 
 
-def log_tail(run: RunFolder, lines: int = 8) -> list[str]:
-    """The last non-empty lines of the worker's raw output."""
-    try:
-        with open(run.worker_log, "rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - 16_384))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    whole = [line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n")]
-    return [line for line in whole if line][-lines:]
-
-
-def _judge(status: Status, worker: int | None, supervisor: int | None) -> tuple[State, str]:
+def judge(status: Status, worker: int | None, supervisor: int | None) -> tuple[State, str]:
+    """State and the sentence that explains it; process ids of the lock holders, None if free."""
     alive = worker is not None
     # While a supervisor starts a worker anew, the log still ends with the last attempt's ending.
     if alive and status.ending in ("", "exited"):
@@ -91,6 +79,19 @@ def _judge(status: Status, worker: int | None, supervisor: int | None) -> tuple[
         # Before the worker took its lock, or in the moment after it died.
         return ("starting" if status.started is None else "running"), ""
     return _gone(status)
+
+
+def log_tail(run: RunFolder, lines: int = 8) -> list[str]:
+    """The last non-empty lines of the worker's raw output."""
+    try:
+        with open(run.worker_log, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - 16_384))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    whole = [line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n")]
+    return [line for line in whole if line][-lines:]
 
 
 def _gone(status: Status) -> tuple[State, str]:
