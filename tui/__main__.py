@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from engine.data.text import inert
 from engine.errors import EXIT_DONE, TailfinError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def main() -> int:
     try:
         wanted = parse(words, os.environ) if has_terminal(os.environ) else None
     except TailfinError as error:
-        print(f"tailfin: {error.message}\n  do: {error.hint}", file=sys.stderr)
+        print(f"tailfin: {inert(error.message)}\n  do: {inert(error.hint)}", file=sys.stderr)
         return error.exit_code
     if wanted is None or wanted[1].plain:
         return _without_screens(words)
@@ -46,7 +47,8 @@ def _with_screens(opening: Opening, options: Options) -> int:
 
         said = await_start(app.starting)
     with suppress(OSError):  # the terminal may be gone
-        print(*said, sep="\n", end="\n" if said else "", flush=True)
+        # A run's name and a message may hold what a file or a log held.
+        print(*map(inert, said), sep="\n", end="\n" if said else "", flush=True)
     return app.return_code or EXIT_DONE
 
 

@@ -18,6 +18,8 @@ from textual.screen import ModalScreen, Screen
 
 from engine.runs.store import RunFolder
 from tui import places
+from tui.draw.line import drawable
+from tui.key_turns import KeyTurns
 from tui.look import DARK, LIGHT
 from tui.options import Opening, Options
 from tui.screens.base import TailfinScreen
@@ -62,6 +64,7 @@ class TailfinApp(App[list[str]]):
         self.clock = clock
         self.last_words: list[str] = []
         self.starting: Start | None = None
+        self._turns = KeyTurns(self)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         chosen = LIGHT if self.options.theme == "light" else DARK
@@ -73,6 +76,10 @@ class TailfinApp(App[list[str]]):
     def ascii_only(self) -> bool:
         """Whether charts and bars keep to ASCII."""
         return self.options.ascii_only
+
+    async def on_event(self, event: events.Event) -> None:
+        if not self._turns.holds_back(event):
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
@@ -129,7 +136,8 @@ class TailfinApp(App[list[str]]):
         self, text: str, severity: Literal["information", "warning", "error"] = "information"
     ) -> None:
         """A short word over the screen for a few seconds; never parsed as markup."""
-        self.notify(text, severity=severity, timeout=6, markup=False)
+        said = "\n".join(map(drawable, text.split("\n")))
+        self.notify(said, severity=severity, timeout=6, markup=False)
 
     def leave(self) -> None:
         """End the app; what runs goes on."""

@@ -38,6 +38,7 @@ from tui.panes.review_lines import (
     too_little_disk,
     warnings,
 )
+from tui.widgets.line_input import LineInput
 from tui.widgets.next_bar import NextBar
 from tui.widgets.paper import Paper
 from tui.widgets.sheet import Sheet
@@ -69,7 +70,7 @@ class ReviewPane(Pane):
         with Horizontal(classes="field"):
             yield Sheet([line("  Run name")], classes="label")
             name = self._resolved.spec.name if self._resolved else self.draft.text("name")
-            field = Input(name, id="run-name", select_on_focus=False)
+            field = LineInput(name, id="run-name", select_on_focus=False)
             field.cursor_blink = False
             yield field
         yield Sheet(id="start-said")

@@ -12,6 +12,7 @@ from textual.widgets import Input
 from tui.commands import Command
 from tui.draw.line import clip, line
 from tui.screens.modal import Modal
+from tui.widgets.line_input import LineInput
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
@@ -31,7 +32,7 @@ class PaletteScreen(Modal[None]):
 
     def compose(self) -> ComposeResult:
         yield Sheet([line(("Commands", "title"))], id="box-title")
-        field = Input(placeholder="type to find", id="find", select_on_focus=False)
+        field = LineInput(placeholder="type to find", id="find", select_on_focus=False)
         field.cursor_blink = False
         yield field
         yield Rows(id="commands", empty=[line(("Nothing here is called that.", "dim"))])

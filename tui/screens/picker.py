@@ -17,6 +17,7 @@ from tui.ask import Asking
 from tui.draw.line import Line, clip, clip_start, columns, line, wrapped
 from tui.draw.words import ago, size
 from tui.screens.modal import Modal
+from tui.widgets.line_input import LineInput
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
 
@@ -52,7 +53,7 @@ class PickerScreen(Asking, Modal[Path | None]):
     def compose(self) -> ComposeResult:
         yield Sheet([line((self._title, "title"))], id="box-title")
         yield Sheet(id="picker-folder")
-        field = Input(placeholder="type to narrow, or a path to go to", id="picker-typed")
+        field = LineInput(placeholder="type to narrow, or a path to go to", id="picker-typed")
         field.cursor_blink = False
         yield field
         yield Rows(id="entries")

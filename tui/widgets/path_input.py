@@ -13,9 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.suggester import Suggester
-from textual.widgets import Input
 
 from tui.threads import in_thread
+from tui.widgets.line_input import LineInput, visible
 
 # A network drive that does not answer costs a Tab this long, and no more.
 _PATIENCE_S = 1.0
@@ -27,7 +27,7 @@ def _paths(text: str) -> tuple[str, ...]:
     return complete(text)
 
 
-class PathInput(Input):
+class PathInput(LineInput):
     """An Input without a frame. `names` are completed beside the paths of this disk."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -116,4 +116,5 @@ class _Suggester(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         found = await in_thread(lambda: self._choices(value))
-        return found[0] if found else None
+        # A name that could not be drawn as it is, is not suggested; Tab still takes it.
+        return found[0] if found and visible(found[0]) == found[0] else None

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Input
+
+from tui.widgets.line_input import LineInput
 
 
-class ValueInput(Input):
+class ValueInput(LineInput):
     """The one line in which a setting is edited; Esc takes the edit back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
