@@ -91,7 +91,12 @@ class _Relay:
 
 
 def _record(run: RunFolder, last: Exited | Stopped) -> None:
-    """Write the last word unless the worker said how it ended, or another worker has the run."""
+    """Write the last word unless the worker said how it ended, or another worker has the run.
+
+    A folder that somebody removed is not made again for it.
+    """
+    if not run.control.is_dir() and not run.events.exists():
+        return
     if holder(run.worker_lock) is not None or fold_all(read_all(run.events)).ending:
         return
     journal = Journal(run.events)

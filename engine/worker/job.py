@@ -39,6 +39,8 @@ from engine.worker.log import tolerate_full_disk
 # Progress of one stage is written at most this often.
 _PROGRESS_EVERY_S = 0.5
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Half a second each: somebody who moves a folder has it back by then.
+_GONE_LOOKS = 4
 
 
 class StopRequested(BaseException):
@@ -270,8 +272,14 @@ def _listen(job: Job) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def watch() -> None:
+        gone = 0
         while True:
             time.sleep(0.5)
+            gone = gone + 1 if _is_removed(job.run) else 0
+            if gone >= _GONE_LOOKS:
+                # Nobody could see or stop it any more, and there is no place to deliver to.
+                print("-- the run folder was removed: nothing is left to work for", flush=True)
+                os._exit(EXIT_NO)
             if job.stops_itself:
                 continue
             for act in pending(job.run):
@@ -284,6 +292,20 @@ def _listen(job: Job) -> None:
                     job.write(Acted(id=act.id, name=act.name, ok=False, message=message))
 
     threading.Thread(target=watch, name="acts", daemon=True).start()
+
+
+def _is_removed(run: RunFolder) -> bool:
+    """Whether somebody removed the run; a volume that does not answer is another error.
+
+    Asked of its log: a checkpoint in the making may bring the folder itself back.
+    """
+    try:
+        os.stat(run.events)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _forget_old_requests(run: RunFolder) -> None:

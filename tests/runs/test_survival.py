@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import time
@@ -228,6 +229,19 @@ def test_ctrl_c_in_the_foreground_leaves_the_run(tmp_path: Path) -> None:
         tailfin("stop", run.id, cwd=tmp_path)
         wait_for_end(run)
         _end(run)
+
+
+def test_a_removed_folder_ends_its_processes(tmp_path: Path) -> None:
+    run = start(tmp_path, {"train.epochs": 1000, "eval.at_start": False})
+    observed = wait_for_step(run, 2)
+    assert observed.status.started is not None
+    worker, supervisor = observed.status.started.pid, _supervisor(run)
+    shutil.rmtree(run.path, ignore_errors=True)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}/status").exists() for pid in (worker, supervisor)):
+        assert time.monotonic() < deadline, "training went on with no way to reach it"
+        time.sleep(0.1)
+    assert not run.events.exists()
 
 
 def observe_steps_rise(run: RunFolder) -> bool:
