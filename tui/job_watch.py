@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import EXIT_NO, TailfinError
 from engine.runs.state import LIVE, Observed, Observer, log_tail
 from engine.runs.store import RunFolder
 
@@ -33,18 +32,6 @@ class JobView:
     def called(self) -> str:
         """The job in a word."""
         return _CALLED.get(self.kind, self.kind)
-
-
-def refuse_while_busy(run: RunFolder) -> None:
-    """Raise where a job of the run is at work: two would share a card, or write the same files."""
-    view = JobWatcher(run).look()
-    if view is not None and view.is_live:
-        raise TailfinError(
-            f"A job of {run.id} is at work already ({view.called}).",
-            "Wait for it, or end it with x.",
-            where=view.job.path,
-            exit_code=EXIT_NO,
-        )
 
 
 class JobWatcher:

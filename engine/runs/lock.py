@@ -7,10 +7,12 @@ the holding process drops the lock, so a lock file is opened nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import EXIT_NO, TailfinError
@@ -46,6 +48,26 @@ class Lock:
 
     def release(self) -> None:
         os.close(self._fd)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a file for the length of a block, against other threads of this process too.
+
+    For short work that starts no long-lived child without exec: flock goes with every fork.
+    Raises Held where somebody has it, TailfinError where the file cannot be locked at all.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(0) from None
+        except OSError as error:
+            raise _no_locks(path, error) from None
+        yield
+    finally:
+        os.close(fd)
 
 
 def holder(path: Path) -> int | None:

@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "supervisor.lock"
 
     @property
+    def jobs_lock(self) -> Path:
+        """Held while a job of this run is being started."""
+        return self.path / "jobs.lock"
+
+    @property
     def control(self) -> Path:
         return self.path / "control"
 

@@ -12,7 +12,6 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-import engine.export.start
 from engine.runs.acts import pending
 from engine.runs.events import Evaluated, Failed, Finished, Progress, Stage
 from engine.runs.store import RunFolder
@@ -354,40 +353,6 @@ def test_the_newest_job_at_work_is_shown_before_newer_ones_that_ended(run: RunFo
     with at_work(old):
         view = JobWatcher(run).look()
         assert view is not None and view.job.path == old.path and view.is_live
-
-
-def test_an_export_is_started_once_and_only_one_job_at_a_time(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evaluate(run, [])
-    asked: list[tuple[str, ...]] = []
-
-    def start_job(of: RunFolder, worker: str, *words: str) -> RunFolder:
-        asked.append((worker, *words))
-        return begin_job(of, worker, Stage("export", "adapter"))
-
-    monkeypatch.setattr(engine.export.start, "start_job", start_job)
-    other = begin_job(run, "evaluate", Stage("load"), name="20261123-130000-evaluate")
-
-    async def act(app: TailfinApp, pilot: Driver) -> None:
-        await _open(app, pilot, run, "Export adapter and merged weights")
-        with at_work(other):  # from another terminal, and not looked at since
-            await pilot.press("enter")
-            await until(app, pilot, "> both")
-            await pilot.press("enter")
-            await until(app, pilot, "is at work already (comparison)")
-            assert not asked
-        append(other, stopped())
-        (other.path / "events.jsonl").rename(other.path / "gone")
-        await _open(app, pilot, run, "Export adapter and merged weights")
-        await pilot.press("enter")
-        await until(app, pilot, "> both")
-        await pilot.press("enter")
-        await until(app, pilot, lambda: bool(asked))
-        words = ("--to", "adapter,merged", "--out", str(run.exports), "--dtype", "auto")
-        assert asked == [("export", *words)]
-
-    drive(act, runs=run.path.parent)
 
 
 def test_a_place_that_holds_something_else_is_refused_in_words_that_stay(run: RunFolder) -> None:

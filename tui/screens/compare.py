@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +16,6 @@ from engine.runs.store import RunFolder
 from tui.clipboard import copy
 from tui.draw.compare_lines import answer_lines, measure_lines, question_lines
 from tui.draw.line import BLANK, Line, beside, clip_start, line, wrapped
-from tui.job_watch import refuse_while_busy
 from tui.screens.base import TailfinScreen
 from tui.widgets.next_bar import NextBar
 from tui.widgets.paper import Paper
@@ -53,6 +52,7 @@ class CompareScreen(TailfinScreen):
         self._found: _Found | None = None
         self._trouble: TailfinError | None = None
         self._at = 0
+        self._is_starting = False  # a comparison was asked for, and it is not known if it began
 
     def body(self) -> Iterable[Widget]:
         yield Sheet([line(("Reading the evaluation ...", "dim"))], id="measures")
@@ -77,6 +77,8 @@ class CompareScreen(TailfinScreen):
         self.ask("read", self._read)
 
     def answered(self, question: str, value: object) -> None:
+        if question == "begin":
+            self._is_starting = False
         if question == "begin" and isinstance(value, RunFolder):
             self.tailfin.open_result(self._run)  # which shows how far it is
             return
@@ -97,6 +99,8 @@ class CompareScreen(TailfinScreen):
                 return found is not None and len(found.answers) > 1
             case "copy":
                 return found is not None
+            case "again" | "questions":
+                return not self._is_starting
         return True
 
     def on_next_bar_pressed(self) -> None:
@@ -129,7 +133,7 @@ class CompareScreen(TailfinScreen):
             questions = usual_questions(find_delivered(self._run).spec)
             return self._start(questions)
 
-        self.ask("begin", begin)
+        self._begin(begin)
 
     def action_copy(self) -> None:
         """The path of the answers, for reading or sharing them whole."""
@@ -144,12 +148,18 @@ class CompareScreen(TailfinScreen):
 
     def _ask_others(self, questions: Path | None) -> None:
         if questions is not None:
-            self.ask("begin", lambda: self._start(questions))
+            self._begin(lambda: self._start(questions))
+
+    def _begin(self, start: Callable[[], RunFolder]) -> None:
+        """Once, however impatiently it is asked for."""
+        if not self._is_starting:
+            self._is_starting = True
+            self.ask("begin", start)
+            self.refresh_bindings()
 
     def _start(self, questions: Path | None) -> RunFolder:
         from engine.evaluate.start import start_evaluation
 
-        refuse_while_busy(self._run)
         return start_evaluation(self._run, questions=questions)
 
     def _read(self) -> _Found:

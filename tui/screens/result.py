@@ -18,7 +18,7 @@ from tui.commands import Command
 from tui.draw.job_lines import job_lines
 from tui.draw.line import BLANK, Line, clip_start, line, wrapped
 from tui.draw.result_lines import COMPARE, COPY, EXPORT, result_rows
-from tui.job_watch import JobView, JobWatcher, refuse_while_busy
+from tui.job_watch import JobView, JobWatcher
 from tui.journey import Stage, can_compare, goes_on, next_stage, plain_twins, stage_words
 from tui.result_view import ResultView, read_result
 from tui.screens.base import TailfinScreen
@@ -55,6 +55,7 @@ class ResultScreen(TailfinScreen):
         self._trouble: TailfinError | None = None
         self._job: JobView | None = None
         self._wanted = ""  # the kind of job that was started here last
+        self._is_starting = False  # asked for, and not known yet whether it began
         self._began: RunFolder | None = None  # started here, not seen by the watcher yet
         self._refusal: TailfinError | None = None  # of the last thing that was to be started
         self._is_stopping = False
@@ -123,8 +124,12 @@ class ResultScreen(TailfinScreen):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job of this run is at work."""
-        return self._began is not None or (self._job is not None and self._job.is_live)
+        """Whether a job of this run is at work, or is to be in a moment."""
+        return self._is_beginning or (self._job is not None and self._job.is_live)
+
+    @property
+    def _is_beginning(self) -> bool:
+        return self._is_starting or self._began is not None
 
     @property
     def stage(self) -> Stage:
@@ -166,8 +171,8 @@ class ResultScreen(TailfinScreen):
         if self._timer is not None and self._timer._interval != every_s:
             self._timer.stop()
             self._timer = self.set_interval(every_s, self._look)
-        job = self._began or (self._job.job if self._job is not None else None)
-        self.tailfin.last_words = goes_on(job) if self.is_busy and job is not None else []
+        job = self._began or (self._job.job if self._job and self._job.is_live else None)
+        self.tailfin.last_words = goes_on(job) if job is not None else []
 
     # Drawing
 
@@ -202,7 +207,7 @@ class ResultScreen(TailfinScreen):
         if self._refusal is not None:
             drawn = wrapped(self._refusal.message, width, "warn")
             drawn += wrapped(f"Do: {self._refusal.hint}", width)
-        if self._began is not None:
+        if self._is_beginning:
             drawn = [line(("Starting ...", "dim")), BLANK]
         elif self._job is not None and (self._job.is_live or not drawn):
             now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
@@ -221,7 +226,7 @@ class ResultScreen(TailfinScreen):
     @property
     def _at_work(self) -> str:
         """What is being done, as the bar called it."""
-        kind = self._job.kind if self._job is not None and self._began is None else self._wanted
+        kind = self._job.kind if self._job and not self._is_beginning else self._wanted
         return "Export" if kind == "export" else stage_words("compare", None)
 
     # Keys
@@ -229,18 +234,16 @@ class ResultScreen(TailfinScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         view, job = self._view, self._job
         match action:
-            case "compare" | "questions" | "export":
-                return view is not None and not self.is_busy
-            case "chat" | "copy":
+            case "compare" | "questions" | "export" | "chat" | "resume":
+                return view is not None and not self.is_busy  # a job has the card
+            case "copy":
                 return view is not None
             case "end_job":
-                return self.is_busy and self._began is None and not self._is_stopping
+                return self.is_busy and not self._is_beginning and not self._is_stopping
             case "log":
                 return job is not None and job.observed.state not in ("finished", "stopped")
             case "charts":
                 return view is None or len(view.delivered.status.steps) > 0
-            case "resume":
-                return view is not None and not self.is_busy
         return True
 
     def commands(self) -> list[Command]:
@@ -362,17 +365,16 @@ class ResultScreen(TailfinScreen):
             self._begin("export", lambda: start_export(self._run, forms))
 
     def _begin(self, kind: str, start: Callable[[], RunFolder]) -> None:
+        """Once, however impatiently it is asked for."""
         if self.is_busy:
             return
-
-        def begin() -> RunFolder:
-            refuse_while_busy(self._run)
-            return start()
-
-        self._wanted, self._refusal = kind, None
-        self.ask("begin", begin)
+        self._wanted, self._refusal, self._is_starting = kind, None, True
+        self.ask("begin", start)
+        self.draw()
+        self.refresh_bindings()
 
     def _begun(self, value: object) -> None:
+        self._is_starting = False
         if isinstance(value, TailfinError):
             self._refusal = value
         elif isinstance(value, RunFolder):
