@@ -30,11 +30,14 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Values over steps, one y per x; `name` is the role its cells are given."""
+    """Values over steps, one y per x; `name` is the role its cells are given.
+
+    A line joins its points, dots stand alone, points are one large character each.
+    """
 
     xs: Sequence[float]
     ys: Sequence[float]
-    kind: Literal["line", "points"]
+    kind: Literal["line", "dots", "points"]
     name: str
 
 
@@ -74,14 +77,14 @@ def plot(
     wide, tall = (1, 1) if ascii_only else (2, 4)
     frame = Frame(min(xs), max(xs), y_low, y_high, is_log, columns * wide, rows * tall)
     canvas = _Canvas([[BLANK] * columns for _ in range(rows)], {}, frame, wide, tall)
-    num_above = sum(curve.kind == "line" for curve in curves)
+    num_above = sum(curve.kind != "points" for curve in curves)
     for curve, series in drawn:
         if curve.kind == "points":
             canvas.draw_points(series, curve.name)
         else:
             num_above -= 1
             ink = _ASCII_LINES[num_above % len(_ASCII_LINES)] if ascii_only else ""
-            canvas.draw_line(series, curve.name, ink)
+            canvas.draw_line(series, curve.name, ink, joined=curve.kind == "line")
     named = {frame.row(value) // tall: text for value, text in reversed(ticks)}
     sides = [Cell(f"{named.get(i, ''):>{margin - 2}} |", "") for i in range(rows)]
     axis = x_axis(
@@ -112,8 +115,11 @@ class _Canvas:
             for y in self._finite(ys, name, column):
                 self.grid[self.frame.row(y) // self.tall][column // self.wide] = cell
 
-    def draw_line(self, series: Series, name: str, ink: str) -> None:
-        """The curve in characters of `ink`, or in braille where that is empty."""
+    def draw_line(self, series: Series, name: str, ink: str, *, joined: bool) -> None:
+        """The curve in characters of `ink`, or in braille where that is empty.
+
+        One that is not joined shows the lowest and the highest value of each column alone.
+        """
         masks: dict[tuple[int, int], int] = {}
 
         def fill(column: int, top: int, bottom: int) -> None:
@@ -128,7 +134,12 @@ class _Canvas:
             if not finite:
                 before = None
                 continue
-            fill(column, self.frame.row(max(finite)), self.frame.row(min(finite)))
+            top, bottom = self.frame.row(max(finite)), self.frame.row(min(finite))
+            if not joined:
+                fill(column, top, top)
+                fill(column, bottom, bottom)
+                continue
+            fill(column, top, bottom)
             if before is not None and math.isfinite(ys[0]):
                 _join(before, (column, self.frame.row(ys[0])), fill)
             before = (column, self.frame.row(ys[-1])) if math.isfinite(ys[-1]) else None

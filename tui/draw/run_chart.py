@@ -24,7 +24,10 @@ def chart_lines(
     if height < 2:
         return [legend(curves, log_y=log_y, ascii_only=ascii_only)][:height]
     drawn = [
-        Curve(*curves.raw, "line", "curve-1" if curves.smoothed[0] else "curve-2"),
+        # Dots under a line: where there is no colour the two can still be told apart.
+        Curve(*curves.raw, "dots", "curve-1")
+        if curves.smoothed[0]
+        else Curve(*curves.raw, "line", "curve-2"),
         Curve(*curves.smoothed, "line", "curve-2"),
         Curve(*curves.held_out, "points", "curve-3"),
     ]
@@ -46,7 +49,7 @@ def legend(curves: Curves, *, log_y: bool, ascii_only: bool) -> Line:
     """What is drawn and how."""
     runs: list[str | Run] = [(curves.metric, "title")]
     if curves.smoothed[0]:
-        raw, smoothed = (". ", "* ") if ascii_only else ("", "")
+        raw, smoothed = (". ", "* ") if ascii_only else ("⠢ ", "⠒ ")
         runs += ["  ", (f"{raw}raw", "curve-1"), "  ", (f"{smoothed}smoothed", "curve-2")]
     if curves.held_out[0]:
         runs += ["  ", ("o held out", "curve-3")]
