@@ -170,6 +170,9 @@ def _losses(delivered: Delivered) -> str:
         )
     evals = [point for point in delivered.status.evals if math.isfinite(point.loss)]
     if not evals:
+        plan = delivered.status.plan
+        if plan is not None and plan.num_eval_rows:
+            return "Not measured: it was stopped before its first evaluation."
         return "Not measured: no rows were held out."
     best = min(evals, key=lambda point: point.loss)
     first = evals[0]

@@ -89,7 +89,13 @@ def _losses(view: ResultView, rows: _Rows) -> None:
     if tuned is None:
         steps = view.delivered.status.steps
         last = f"training {loss(steps[-1].loss)} at the last step, " if steps else ""
-        rows.labelled("loss", f"{last}no rows were held out")
+        plan = view.delivered.status.plan
+        if plan is not None and plan.num_eval_rows:
+            before = f" ({loss(base.loss)} before training)" if base is not None else ""
+            held_out = f"held-out not measured since{before}: compare base and tuned"
+        else:
+            held_out = "no rows were held out"
+        rows.labelled("loss", f"{last}{held_out}")
         return
     before = f"{loss(base.loss)} base -> " if base is not None else ""
     text = f"held-out {before}{loss(tuned.loss)} tuned, at step {tuned.step:,}"
