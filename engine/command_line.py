@@ -6,9 +6,9 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from engine.cli.spec_arguments import _SHORT
 from engine.errors import TailfinError
 from engine.fields import written
+from engine.flags import FLAGS
 from engine.settings import parse_set
 from engine.spec import field_paths
 
@@ -22,7 +22,7 @@ def train_words(choices: Mapping[str, object], *, spec_file: str = "") -> list[s
     if spec_file:
         # a file named -x is no option
         words.append(f"./{spec_file}" if spec_file.startswith("-") else spec_file)
-    flags = {path: f"--{flag.replace('_', '-')}" for flag, path in _SHORT.items()}
+    flags = {path: f"--{flag.replace('_', '-')}" for flag, path in FLAGS.items()}
     order = [*flags, *(path for path in field_paths() if path not in flags)]
     known = [path for path in order if path in choices]
     for path in [*known, *(path for path in choices if path not in order)]:

@@ -7,7 +7,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
@@ -100,6 +100,36 @@ def flatten(table: Table, prefix: str = "") -> list[tuple[str, object]]:
         else:
             flat.append((dotted, value))
     return flat
+
+
+def with_absolute_paths(resolved: Resolved, spec_file: str | None) -> Resolved:
+    """Paths from a spec file count from its folder, all others from the current one.
+
+    A run works in its own folder, on another day perhaps: what it stores must not depend on here.
+    """
+    spec = resolved.spec
+
+    def absolute(dotted: str, value: str) -> str:
+        in_file = spec_file is not None and resolved.sources.get(dotted) == str(spec_file)
+        base = Path(str(spec_file)).resolve().parent if in_file else Path.cwd()
+        return str((base / Path(value).expanduser()).resolve())
+
+    model = spec.model
+    looks_local = model.path.startswith((".", "/", "~"))
+    local = absolute("model.path", model.path)
+    if looks_local or Path(local).exists():
+        model = model.model_copy(update={"path": local})
+    if model.chat_template not in ("auto", "plain"):
+        template = absolute("model.chat_template", model.chat_template)
+        model = model.model_copy(update={"chat_template": template})
+    data = spec.data.model_copy(
+        update={
+            name: absolute(f"data.{name}", getattr(spec.data, name))
+            for name in ("path", "eval_path")
+            if getattr(spec.data, name)
+        }
+    )
+    return replace(resolved, spec=spec.model_copy(update={"model": model, "data": data}))
 
 
 def spec_to_toml(spec: Spec) -> str:

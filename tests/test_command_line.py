@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cli import train
-from engine.cli.spec_arguments import resolve_spec, with_absolute_paths
+from engine.cli.spec_arguments import resolve_spec
 from engine.command_line import set_words, shell_line, train_words
 from engine.fields import describe, parse
-from engine.settings import layer
+from engine.settings import layer, with_absolute_paths
 from engine.spec import Spec, field_paths
 
 AWKWARD = [

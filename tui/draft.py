@@ -126,8 +126,7 @@ def nested(flat: Mapping[str, object]) -> dict[str, object]:
 def demo_draft() -> Draft:
     """The embedded model and data, as `tailfin demo` runs them."""
     from engine.bundled import bundled
-    from engine.cli.spec_arguments import with_absolute_paths
-    from engine.settings import flatten, load_spec
+    from engine.settings import flatten, load_spec, with_absolute_paths
 
     file = str(bundled("samples") / "demo.toml")
     resolved = with_absolute_paths(load_spec(file), file)

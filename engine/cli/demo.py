@@ -91,11 +91,10 @@ class _Demo:
         return code
 
     def _train(self, title: str, spec_file: str) -> int:
-        from engine.cli.spec_arguments import with_absolute_paths
         from engine.runs.create import start_training
         from engine.runs.preflight import preflight
         from engine.runs.store import runs_root
-        from engine.settings import load_spec
+        from engine.settings import load_spec, with_absolute_paths
 
         self._head(title, ["train", spec_file])
         began = time.monotonic()

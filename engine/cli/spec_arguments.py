@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import TailfinError
+from engine.flags import FLAGS
 
 if TYPE_CHECKING:
     from engine.settings import Resolved
 
-# short flag -> the setting it stands for
-_SHORT = {
-    "model": "model.path",
-    "data": "data.path",
-    "profile": "profile",
-    "name": "name",
-    "method": "train.method",
-    "epochs": "train.epochs",
-    "max_length": "data.max_length",
-}
 _NUMBERS = {"epochs", "max_length"}
 
 
@@ -51,11 +40,11 @@ def add_runs_argument(parser: argparse.ArgumentParser) -> None:
 
 def resolve_spec(args: argparse.Namespace) -> Resolved:
     """The complete spec these words name, with absolute paths; raises TailfinError."""
-    from engine.settings import load_spec
+    from engine.settings import load_spec, with_absolute_paths
 
     sets = [
         f"{path}={getattr(args, flag) if flag in _NUMBERS else _quoted(getattr(args, flag))}"
-        for flag, path in _SHORT.items()
+        for flag, path in FLAGS.items()
         if getattr(args, flag, None) is not None
     ]
     if args.spec is None and not any(s.startswith("model.path=") for s in [*sets, *args.sets]):
@@ -69,33 +58,3 @@ def resolve_spec(args: argparse.Namespace) -> Resolved:
 def _quoted(text: str) -> str:
     """A TOML string: a name such as 123 or 2024-11-23 is neither a number nor a date."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def with_absolute_paths(resolved: Resolved, spec_file: str | None) -> Resolved:
-    """Paths from a spec file count from its folder, all others from the current one.
-
-    A run works in its own folder, on another day perhaps: what it stores must not depend on here.
-    """
-    spec = resolved.spec
-
-    def absolute(dotted: str, value: str) -> str:
-        in_file = spec_file is not None and resolved.sources.get(dotted) == str(spec_file)
-        base = Path(str(spec_file)).resolve().parent if in_file else Path.cwd()
-        return str((base / Path(value).expanduser()).resolve())
-
-    model = spec.model
-    looks_local = model.path.startswith((".", "/", "~"))
-    local = absolute("model.path", model.path)
-    if looks_local or Path(local).exists():
-        model = model.model_copy(update={"path": local})
-    if model.chat_template not in ("auto", "plain"):
-        template = absolute("model.chat_template", model.chat_template)
-        model = model.model_copy(update={"chat_template": template})
-    data = spec.data.model_copy(
-        update={
-            name: absolute(f"data.{name}", getattr(spec.data, name))
-            for name in ("path", "eval_path")
-            if getattr(spec.data, name)
-        }
-    )
-    return replace(resolved, spec=spec.model_copy(update={"model": model, "data": data}))

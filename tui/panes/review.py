@@ -21,7 +21,7 @@ from engine.fields import parse
 from engine.findings import any_fail
 from engine.memory.budget import Budget
 from engine.runs.store import RunFolder, runs_root
-from engine.settings import Resolved
+from engine.settings import Resolved, with_absolute_paths
 from engine.spec import field_paths
 from tui.clipboard import copy
 from tui.draft import Draft
@@ -232,8 +232,6 @@ class ReviewPane(Pane):
 
     def _resolve(self) -> None:
         """The spec that would run, and the memory it needs."""
-        from engine.cli.spec_arguments import with_absolute_paths
-
         self._fault = None
         try:
             self._resolved = with_absolute_paths(self.draft.resolve(), None)
