@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from engine.data.proposal import MappingProposal
     from engine.data.token_report import TokenReport
 
-# How long a cancel waits for the killed child: so long as giving back some memory takes.
-_GONE_WITHIN_S = 0.2
 _MAX_LAST_WORDS = 300
 
 
@@ -150,7 +148,7 @@ class Inspector:
         return child.answer()
 
     def cancel(self) -> None:
-        """End the child and the tokenizer's worker under it at once; callable from any thread."""
+        """Kill the child and the tokenizer's worker under it, and wait for nothing."""
         if self._child is not None:
             self._child.cancel()
 
@@ -213,22 +211,27 @@ class _Child:
         if self._process.returncode is None:
             self._is_cancelled = True
         self._kill()
-        with self._reaping, contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GONE_WITHIN_S)
+        # Giving back memory can take a killed process a while, and a screen's loop none of it.
+        if self._process.returncode is None:
+            threading.Thread(target=self._reap, name="reap", daemon=True).start()
 
     def _listen(self) -> bytes:
         """All of the child's output, then its end, then that of whatever it left behind."""
         assert self._process.stdout is not None and self._process.stdin is not None
         said = self._process.stdout.read()
+        self._reap()
+        self._process.stdout.close()
+        self._process.stdin.close()
+        return said
+
+    def _reap(self) -> None:
+        """Wait for the child's end, then end whatever it left behind."""
         # Not reaped yet: its process id still names its group and nothing else.
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         self._kill()
         with self._reaping:
             self._process.wait()
-        self._process.stdout.close()
-        self._process.stdin.close()
-        return said
 
     def _kill(self) -> None:
         with self._reaping:

@@ -271,6 +271,28 @@ def test_a_cancel_ends_child_and_worker_and_whoever_waits(
     assert isinstance(inspector.result(), Inspection)
 
 
+def test_a_cancel_waits_for_nothing(
+    tmp_path: Path, endless_worker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspector, may_end = Inspector(), threading.Event()
+    inspector.start(write(tmp_path, GOOD), model="any")
+    pids = pids_in(endless_worker)
+    wait = subprocess.Popen.wait
+
+    def slow_wait(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        may_end.wait(5)
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", slow_wait)
+    began = time.monotonic()
+    inspector.cancel()
+    took_s = time.monotonic() - began
+    may_end.set()
+
+    assert took_s < 1
+    until(lambda: all(map(is_gone, pids)))
+
+
 def test_a_new_start_ends_the_one_before(tmp_path: Path, endless_worker: Path) -> None:
     inspector = Inspector()
     inspector.start(write(tmp_path, GOOD), model="any")
