@@ -27,6 +27,7 @@ from tui.screens.small import LEAST, SmallScreen
 from tui.settle import settle
 
 if TYPE_CHECKING:
+    from tui.runs_view import RunsView, RunsWatcher
     from tui.start import Start
 
 
@@ -64,6 +65,7 @@ class TailfinApp(App[list[str]]):
         self.clock = clock
         self.last_words: list[str] = []
         self.starting: Start | None = None
+        self._runs: RunsWatcher | None = None
         self._turns = KeyTurns(self)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -80,6 +82,19 @@ class TailfinApp(App[list[str]]):
     async def on_event(self, event: events.Event) -> None:
         if not self._turns.holds_back(event):
             await super().on_event(event)
+
+    @property
+    def seen_runs(self) -> RunsView | None:
+        """The list of runs as it was read last; None before the first reading."""
+        return self._runs.seen if self._runs else None
+
+    def runs_watcher(self) -> RunsWatcher:
+        """The one that reads the runs for every home; imports it, so call this in a thread."""
+        if self._runs is None:
+            from tui.runs_view import RunsWatcher
+
+            self._runs = RunsWatcher(self.options.runs)
+        return self._runs
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,17 @@ from textual.pilot import Pilot
 
 from engine.bundled import bundled
 from engine.runs.events import Failed, Finished, Stopped
+from engine.runs.skim import Skimmed, Skimmer
+from engine.runs.state import observe
 from engine.runs.store import RunFolder
 from tests.live_run import LiveRun
 from tests.runs.ended_run import a_plan, end_with, write_spec
 from tests.runs.script import evaluated, step
 from tests.tui.pilots import drive, screen_lines, screen_text, until
+from tui import runs_view
 from tui.app import TailfinApp
+from tui.options import Opening, Options
+from tui.runs_view import RunsView, RunsWatcher
 from tui.screens.failure import FailureScreen
 from tui.screens.monitor import MonitorScreen
 from tui.screens.result import ResultScreen
@@ -155,5 +162,60 @@ def test_escapes_and_markup_in_names_are_drawn_as_they_are(tmp_path: Path) -> No
 
     async def act(app: TailfinApp, pilot: Pilot[list[str]]) -> None:
         await until(app, pilot, "20260102-[red]\\x1b[31m")
+
+    drive(act, runs=runs)
+
+
+def test_coming_home_shows_the_list_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = tmp_path / "runs"
+    _failed(runs, "20260102-000000-known")
+    let_go = threading.Event()
+    look = RunsWatcher.look
+
+    def wait(watcher: RunsWatcher, tell: Callable[[RunsView], None] | None = None) -> RunsView:
+        let_go.wait(20)
+        return look(watcher, tell)
+
+    async def act(app: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        await until(app, pilot, "00-known")
+        await pilot.press("n")
+        await until(app, pilot, lambda: isinstance(app.screen, WizardScreen))
+        monkeypatch.setattr(RunsWatcher, "look", wait)
+        app.go_home()
+        try:
+            await until(app, pilot, "00-known", timeout_s=5)
+        finally:
+            let_go.set()
+
+    drive(act, runs=runs)
+
+
+def test_the_list_so_far_stands_while_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = tmp_path / "runs"
+    for name in ("one", "two", "three"):
+        _failed(runs, f"20260102-000000-{name}")
+    monkeypatch.setattr(runs_view, "_TELL_FIRST_S", 0.0)
+    let_go = threading.Event()
+    look = Skimmer.look
+
+    def slow(skimmer: Skimmer) -> Skimmed:
+        if not skimmer.run.id.endswith("two"):
+            let_go.wait(20)
+        return look(skimmer)
+
+    monkeypatch.setattr(Skimmer, "look", slow)
+
+    async def act(app: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        try:
+            await until(app, pilot, "reading 1 of 3 runs")
+            assert "20260102-000000-two" in screen_text(app)
+        finally:
+            let_go.set()
+        await until(app, pilot, "-one")
+        assert "reading" not in screen_lines(app)[0]
 
     drive(act, runs=runs)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.message import Message
 from textual.widget import Widget
 
 from engine.errors import TailfinError
@@ -19,7 +21,7 @@ from tui.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
     # What reads logs is imported in the thread that reads them: the list is drawn before.
-    from tui.runs_view import RunsView, RunsWatcher, RunView
+    from tui.runs_view import RunsView, RunView
 
 _EVERY_S = 1.0
 # A screenful of runs is looked at every second, a heap of them less often.
@@ -36,7 +38,13 @@ class RunRows(Rows):
 
 
 class HomeScreen(TailfinScreen):
-    """The list of runs, newest first; Enter opens one where it stands."""
+    """The list of runs, live ones first, then the newest; Enter opens one where it stands."""
+
+    @dataclass
+    class Found(Message, bubble=False):
+        """The list so far, while the first reading of many runs goes on."""
+
+        view: RunsView
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new", "new run"),
@@ -52,7 +60,6 @@ class HomeScreen(TailfinScreen):
         super().__init__()
         self._key = key
         self._view: RunsView | None = None
-        self._watcher: RunsWatcher | None = None
         self._is_looking = False
         self._rests = 0
 
@@ -62,21 +69,27 @@ class HomeScreen(TailfinScreen):
             yield Sheet(_welcome(_NEW), id="run-detail")
 
     def heading(self) -> tuple[Line, Line]:
-        roots = self._view.roots if self._view else ()
+        roots, unread = (self._view.roots, self._view.unread) if self._view else ((), 0)
+        if self._view is not None and unread:
+            num = len(self._view.runs)
+            said = line((f"reading {num:,} of {num + unread:,} runs", "dim"))
+            return line(("tailfin", "title"), "  runs"), said
         where = clip_start(short_path(roots[0]), max(self.size.width - 30, 10)) if roots else ""
         more = f" and {len(roots) - 1} more" if len(roots) > 1 else ""
         return line(("tailfin", "title"), "  runs"), line((where + more, "dim"))
 
     def help_lines(self) -> list[str]:
         return [
-            "Every run in the folders of runs, newest first. Enter opens a run: the live charts "
-            "while it is at work, its result once it finished, what happened where it failed.",
+            "Every run in the folders of runs, those at work first, then the newest. Enter opens "
+            "a run: the live charts while it is at work, its result once it finished, what "
+            "happened where it failed.",
             "A run does not belong to this screen: leaving never stops one.",
             "New runs go to the folder named in the title; TAILFIN_RUNS or --runs DIR choose it.",
         ]
 
     def on_mount(self) -> None:
         self.query_one(Rows).focus()
+        self._view = self.tailfin.seen_runs
         self._look()
         self.set_interval(_EVERY_S * (2 if self.tailfin.options.slow_link else 1), self._tick)
 
@@ -90,13 +103,12 @@ class HomeScreen(TailfinScreen):
         self._is_looking = False
         if isinstance(value, TailfinError):
             self.query_one("#run-detail", Sheet).show([line((value.message, "warn"))])
-        elif value != self._view:
-            view = cast("RunsView", value)
-            roots_before = self._view.roots if self._view else None
-            self._view = view
-            if view.roots != roots_before:
-                self.show_heading()
-            self._draw()
+        else:
+            self._take(cast("RunsView", value))
+
+    def on_home_screen_found(self, message: Found) -> None:
+        if self._is_looking:  # one that came late says less than what is shown
+            self._take(message.view)
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         self._key = message.key
@@ -164,8 +176,17 @@ class HomeScreen(TailfinScreen):
         else:
             self.tailfin.open_failure(run)
 
+    def _take(self, view: RunsView) -> None:
+        if view == self._view:
+            return
+        self._view = view
+        self.show_heading()
+        self._draw()
+
     def _tick(self) -> None:
-        if self._is_looking or self.app.screen is not self:
+        if self.app.screen is not self:
+            return
+        if self._is_looking:
             return
         runs = self._view.runs if self._view else ()
         is_quiet = not any(view.is_live for view in runs)
@@ -178,14 +199,10 @@ class HomeScreen(TailfinScreen):
     def _look(self) -> None:
         self._is_looking = True
 
-        def look() -> RunsView:
-            from tui.runs_view import RunsWatcher
+        def tell(view: RunsView) -> None:
+            self.post_message(self.Found(view))
 
-            if self._watcher is None:
-                self._watcher = RunsWatcher(self.tailfin.options.runs)
-            return self._watcher.look()
-
-        self.ask("look", look)
+        self.ask("look", lambda: self.tailfin.runs_watcher().look(tell))
 
     def _draw(self) -> None:
         if self._view is None or not self.is_mounted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import TailfinError
@@ -24,10 +24,12 @@ def show_runs(stage: Stage, runs: Sequence[RunView], roots: Sequence[Path] = (RO
     """Let home find these runs in these folders."""
 
     class Watcher:
+        seen: RunsView | None = None
+
         def __init__(self, chosen: str | None) -> None:
             assert chosen is None
 
-        def look(self) -> RunsView:
+        def look(self, tell: Callable[[RunsView], None]) -> RunsView:
             return RunsView(tuple(runs), tuple(roots))
 
     stage.set("tui.runs_view.RunsWatcher", Watcher)
