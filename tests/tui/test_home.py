@@ -219,3 +219,18 @@ def test_the_list_so_far_stands_while_the_rest_is_read(
         assert "reading" not in screen_lines(app)[0]
 
     drive(act, runs=runs)
+
+
+def test_how_long_ago_is_drawn_anew_while_nothing_happens(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    run = _failed(runs, "20260102-000000-failed")
+    ended = observe(run).status.last_time
+    now = [ended + 5]
+    app = TailfinApp(Opening(), Options(runs=str(runs)), clock=lambda: now[0])
+
+    async def act(app: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        await until(app, pilot, "last event just now")
+        now[0] = ended + 7300
+        await until(app, pilot, "last event 2 h ago", timeout_s=5)
+
+    drive(act, app=app)

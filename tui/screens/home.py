@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from engine.errors import TailfinError
 from tui.draw.line import BLANK, Line, clip_start, line
-from tui.draw.words import short_path
+from tui.draw.words import ago, short_path
 from tui.screens.base import TailfinScreen
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
@@ -60,6 +60,7 @@ class HomeScreen(TailfinScreen):
         super().__init__()
         self._key = key
         self._view: RunsView | None = None
+        self._ages: list[str] = []
         self._is_looking = False
         self._rests = 0
 
@@ -186,6 +187,8 @@ class HomeScreen(TailfinScreen):
     def _tick(self) -> None:
         if self.app.screen is not self:
             return
+        if self._ages != self._ages_now():
+            self._draw()
         if self._is_looking:
             return
         runs = self._view.runs if self._view else ()
@@ -204,6 +207,12 @@ class HomeScreen(TailfinScreen):
 
         self.ask("look", lambda: self.tailfin.runs_watcher().look(tell))
 
+    def _ages_now(self) -> list[str]:
+        """How long ago each run was heard of, as drawn: it changes where nothing else does."""
+        now = self.tailfin.clock()
+        runs = self._view.runs if self._view else ()
+        return [ago(view.observed.status.last_time, now) for view in runs]
+
     def _draw(self) -> None:
         if self._view is None or not self.is_mounted:
             return
@@ -213,6 +222,7 @@ class HomeScreen(TailfinScreen):
             return
         from tui.draw.home_lines import heading_line, run_line
 
+        self._ages = self._ages_now()
         now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
         made = [_new_row()]
         if not self._view.runs:
