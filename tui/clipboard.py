@@ -8,12 +8,12 @@ from pathlib import Path
 
 from textual.app import App
 
+from tui.private_file import cache_file, write_private
+
 
 def copied_file(env: Mapping[str, str] | None = None) -> Path:
     """The file that holds what was copied last."""
-    env = os.environ if env is None else env
-    cache = env.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "tailfin" / "copied.txt"
+    return cache_file("copied.txt", env)
 
 
 def copy(app: App[object], text: str) -> str:
@@ -22,16 +22,15 @@ def copy(app: App[object], text: str) -> str:
     Many terminals ignore the escape that sets their clipboard (OSC 52), tmux drops it by default
     and none says so: what stands in a file is never lost.
     """
-    app.copy_to_clipboard(text)
+    app.copy_to_clipboard(text.encode("utf-8", "backslashreplace").decode("utf-8"))
     file = copied_file()
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{text}\n", encoding="utf-8")
+        write_private(file, f"{text}\n")
     except OSError as error:
         return f"Copied, if your terminal allows it; {file} could not be written: {error.strerror}."
     return f"Copied; it also stands in {_from_home(file)}"
 
 
 def _from_home(file: Path) -> str:
-    home = Path.home()
+    home = os.path.expanduser("~")
     return f"~/{file.relative_to(home)}" if file.is_relative_to(home) else str(file)
