@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from engine.runs.events import Checkpointed, Evaluated, Event, Finished, Plan, Started, Step, decode
 from engine.runs.store import RunFolder
 from engine.spec import Spec
+from engine.steps import num_steps
 
 _MOST_RUNS = 20
 _TAIL_BYTES = 64 * 1024
@@ -85,7 +86,7 @@ def _seconds(
 ) -> float:
     train = spec.train
     batch = train.micro_batch * train.accumulation
-    steps = train.max_steps or max(1, round(-(-num_rows // batch) * train.epochs))
+    steps = num_steps(spec, num_rows)
     tokens = tokens_per_epoch * train.epochs
     if train.max_steps:
         tokens = steps * batch * tokens_per_epoch / num_rows

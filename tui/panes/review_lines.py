@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from engine.fields import written
 from engine.findings import Finding, worst_first
 from engine.settings import Resolved
 from engine.spec import Spec
+from engine.steps import num_steps
 from tui.draft import Draft
 from tui.draw.words import about, size
 from tui.panes.data_lines import Fact, num_held_out
@@ -44,15 +44,13 @@ class Amount:
 
 
 def amount(draft: Draft, spec: Spec) -> Amount:
-    """Rows and steps, by the rule of the trainer: steps per epoch are rounded up."""
+    """Rows and steps."""
     train, found = spec.train, draft.inspection
     num_rows = found.num_rows if found else 0
     held = num_held_out(found, spec.data, draft.held_out) if found else 0
     num_train = num_rows if spec.data.eval_path else num_rows - held
-    passes = -(-num_train // train.micro_batch)
-    per_epoch = max(1, -(-passes // train.accumulation))
-    steps = train.max_steps or math.ceil(train.epochs * per_epoch)
-    return Amount(num_train, held, train.micro_batch * train.accumulation, steps)
+    batch = train.micro_batch * train.accumulation
+    return Amount(num_train, held, batch, num_steps(spec, num_train))
 
 
 def facts(
