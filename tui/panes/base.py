@@ -20,7 +20,7 @@ class Pane(Asking, Vertical):
     """One step of the wizard. It changes nothing but its draft; the wizard keeps the newest one.
 
     A subclass composes its widgets, draws `self.draft`, calls `change` for every choice and
-    `settle` when something else about it changed (a check ended). It never asks what a default
+    `announce` when something else about it changed (a check ended). It never asks what a default
     can answer: where `stop` is empty, Enter on the bar below goes on.
     """
 
@@ -75,8 +75,8 @@ class Pane(Asking, Vertical):
     def change(self, draft: Draft) -> None:
         """Take a new draft and tell the wizard."""
         self.draft = draft
-        self.settle()
+        self.announce()
 
-    def settle(self) -> None:
+    def announce(self) -> None:
         """Tell the wizard that `stop`, `forward` or the draft may be different now."""
         self.post_message(self.Changed(self, self.draft))

@@ -258,7 +258,7 @@ class DataPane(Pane):
             case (("rows" | "held"), (Unreadable() | TailfinError()) as trouble):
                 self._troubles[question] = trouble
                 self._offer_mapping()
-        self.settle()
+        self.announce()
         self._draw()
         if self.stop and not self._is_typing and isinstance(self.screen.focused, PathInput):
             self._go_where_it_stops()
@@ -307,7 +307,7 @@ class DataPane(Pane):
             else:
                 self._asked[question] = time.monotonic()
                 self.ask(question, reader.result)
-        self.settle()
+        self.announce()
         self._draw()
 
     def _count(self) -> None:

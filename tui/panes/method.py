@@ -175,7 +175,7 @@ class MethodPane(Pane):
             value = parse(self._editing, message.value)
         except TailfinError as error:
             self._fault = error
-            self.settle()
+            self.announce()
         else:
             self._change(self.draft.choose(self._editing, value))
         self._draw()

@@ -195,7 +195,7 @@ class ModelPane(Pane):
             self._seconds.stop()
         if isinstance(value, TailfinError):
             self._trouble = value
-            self.settle()
+            self.announce()
         elif isinstance(value, Found):
             self._found = value
             if question == _LOOKUP:
@@ -238,7 +238,7 @@ class ModelPane(Pane):
         self._asked_at = monotonic()
         self._seconds = self.set_interval(1.0, self._draw)
         self.ask(_LOOKUP, lambda: look_up(typed, revision))
-        self.settle()
+        self.announce()
         self._draw()
 
     def _with_path(self, path: str) -> Draft:

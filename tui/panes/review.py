@@ -138,7 +138,7 @@ class ReviewPane(Pane):
             if self._resolved is None or name != self._resolved.spec.name:
                 self.draft = self.draft.choose("name", name)
                 self._resolve()
-        self.settle()
+        self.announce()
         self._draw()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
@@ -183,7 +183,7 @@ class ReviewPane(Pane):
                 error = self.draft.start.error
                 if error is not None:
                     self._refuse(error)
-        self.settle()
+        self.announce()
         self._draw()
 
     def _confirm(self) -> None:
@@ -218,7 +218,7 @@ class ReviewPane(Pane):
         self.tailfin.starting = start
         self.ask(_START, lambda: start.carry_out(lambda: _begin_run(draft, resolved, runs)))
         self._say("Checking the data, the model and the disk, then starting ...")
-        self.settle()
+        self.announce()
 
     def _refuse(self, error: TailfinError) -> None:
         width = max(self.size.width - 4, 20)
