@@ -94,10 +94,11 @@ class ChatLink:
                 self._put(reply)
         except TailfinError as failure:
             error = failure
-        except (OSError, ValueError, LookupError) as failure:
-            # A line that is no reply, or a pipe that broke: the same to a person.
+        except Exception as failure:
+            # A pipe that broke or a mistake of ours: whoever waits has to hear of its end.
+            said = str(failure) or type(failure).__name__
             error = TailfinError(
-                f"The chat session could not be understood: {failure}.",
+                f"The chat session could not be understood: {said}.",
                 "Start it again with Ctrl+R.",
                 exit_code=EXIT_NO,
             )

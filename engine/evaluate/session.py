@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.data.text import inert
 from engine.errors import EXIT_NO, TailfinError
 from engine.runs.launch import worker_command, worker_environment
 from engine.runs.store import RunFolder
@@ -122,7 +123,7 @@ class Session:
         """Every reply as it comes. Raises TailfinError when the session fails or dies."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            yield _reply(line)
+            yield _understood(line)
         code = self._process.wait()
         if code != 0:
             raise TailfinError(
@@ -161,8 +162,22 @@ class Session:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:300]
 
 
+def _understood(line: bytes) -> Reply:
+    try:
+        return _reply(line)
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
+        said = inert(line[:80].decode("utf-8", "replace").strip())
+        raise TailfinError(
+            f"The chat session said what is no reply: {said}",
+            "Start it again.",
+            exit_code=EXIT_NO,
+        ) from None
+
+
 def _reply(line: bytes) -> Reply:
     raw = json.loads(line)
+    if not isinstance(raw, dict):
+        raise ValueError("no object")
     match raw.get("event"):
         case "stage":
             return Loading(str(raw["name"]), str(raw["detail"]))

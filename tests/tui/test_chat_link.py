@@ -86,10 +86,13 @@ def test_a_session_that_cannot_start_is_told_too() -> None:
         link.ask([], "tuned", 1)
 
 
-def test_an_answer_that_is_no_reply_does_not_go_unseen() -> None:
+@pytest.mark.parametrize(
+    "broken", [ValueError("Expecting value"), AttributeError("get"), RecursionError()]
+)
+def test_whatever_ends_the_reading_does_not_go_unseen(broken: Exception) -> None:
     class Babbling(ScriptedSession):
         def replies(self) -> Iterator[Reply]:
-            raise ValueError("Expecting value")
+            raise broken
 
     ear = _Ear()
     ChatLink(Babbling, ear.hear, every_s=0.0)
