@@ -19,7 +19,7 @@ from tests.tui.pilots import drive, screen_lines, screen_text, until
 from tests.tui.scripted_session import ScriptedSession
 from tui.app import TailfinApp
 from tui.chat_start import read_samples
-from tui.screens.chat import ChatScreen
+from tui.screens.chat import MOST, ChatScreen
 from tui.screens.help import HelpScreen
 from tui.screens.result import ResultScreen
 from tui.widgets.transcript import Transcript
@@ -215,6 +215,18 @@ def test_typed_commands_do_the_same(run: RunFolder) -> None:
             await talk.ask(nonsense)
             await talk.until(lambda: not talk.field.value)
         assert len(talk.session.asked) == 1
+
+    _chat(run, play)
+
+
+def test_a_limit_beyond_all_contexts_is_refused_in_words(run: RunFolder) -> None:
+    async def play(talk: Talk) -> None:
+        for typed in (str(MOST), "9" * 5000, str(MOST + 1), "-1"):
+            await talk.ask(f"/limit {typed}")
+            await talk.until(lambda: not talk.field.value)
+        said = [note.message for note in talk.app._notifications]
+        assert [f"from 1 to {MOST}." in text for text in said] == [False, True, True, True]
+        assert talk.screen._limit == MOST
 
     _chat(run, play)
 

@@ -31,7 +31,8 @@ from tui.widgets.rows import Rows
 from tui.widgets.sheet import Sheet
 from tui.widgets.transcript import Transcript
 
-LIMIT = 256
+# Tokens an answer may have: at first, and as many as the longest contexts in use.
+LIMIT, MOST = 256, 131_072
 _COMMANDS = "/base /tuned /both switch, /limit N, /new forgets"
 
 
@@ -323,11 +324,18 @@ class ChatScreen(TailfinScreen):
                 self._switch(next(mode for mode in MODES if f"/{mode}" == word))
             case "/new":
                 self.action_new()
-            case "/limit" if rest.strip().isdecimal() and int(rest) > 0:
-                self._limit = int(rest)
-                self.tailfin.say(f"Answers may have {self._limit} tokens now.")
+            case "/limit":
+                self._set_limit(rest.strip())
             case _:
                 self.tailfin.say(f"Commands: {_COMMANDS}.", "warning")
+
+    def _set_limit(self, typed: str) -> None:
+        # Python turns no text of thousands of digits into a number.
+        if typed.isdecimal() and len(typed) <= len(str(MOST)) and 1 <= int(typed) <= MOST:
+            self._limit = int(typed)
+            self.tailfin.say(f"Answers may have {self._limit} tokens now.")
+        else:
+            self.tailfin.say(f"A limit is a number of tokens from 1 to {MOST}.", "warning")
 
     def _switch(self, mode: Mode) -> None:
         self._mode = mode
