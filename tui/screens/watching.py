@@ -60,6 +60,8 @@ class WatchingScreen(TailfinScreen):
         self._lookout = Lookout(feed)
         self._make_gauges = gauges or partial(Gauges, os.environ, path=feed.run.path)
         self._gauges: Meter | None = None
+        self._gauges_turn = threading.Lock()  # only taken in threads: a driver can hang
+        self._has_gone = False
         self._ticker: Timer | None = None
         self._since: dict[str, float] = {}  # question that is open -> when it was asked
         self._look_again = False
@@ -104,8 +106,8 @@ class WatchingScreen(TailfinScreen):
 
     def let_go(self) -> None:
         """End; a driver that hangs must not hold up leaving."""
-        if self._gauges is not None:
-            threading.Thread(target=self._gauges.close, daemon=True).start()
+        self._has_gone = True
+        threading.Thread(target=self._close_gauges, name="gauges-end", daemon=True).start()
 
     def look_soon(self) -> None:
         """Look now, or again as soon as the look that is going on has ended."""
@@ -151,10 +153,19 @@ class WatchingScreen(TailfinScreen):
         if self.can_act and not self._is_open("gauges"):
             self.inquire("gauges", self._read_gauges)
 
-    def _read_gauges(self) -> Reading:
-        if self._gauges is None:
-            self._gauges = self._make_gauges()
-        return self._gauges.read(self.seen.observed.worker_pid if self.seen else 0)
+    def _read_gauges(self) -> Reading | None:
+        """One look; None once the screen has gone, and then nothing is left open."""
+        with self._gauges_turn:
+            if self._has_gone:
+                return None
+            if self._gauges is None:
+                self._gauges = self._make_gauges()
+            return self._gauges.read(self.seen.observed.worker_pid if self.seen else 0)
+
+    def _close_gauges(self) -> None:
+        with self._gauges_turn:
+            if self._gauges is not None:
+                self._gauges.close()
 
     def _take(self, value: Seen | TailfinError) -> None:
         before = self._situation()
