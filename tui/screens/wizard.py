@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -30,6 +31,10 @@ STEPS: dict[str, tuple[str, str]] = {
 # Cells from which the run's name has room beside the steps.
 _NAMED_FROM = 70
 
+LAST = "review"
+# So long the review stands before Enter on it starts anything.
+READ_S = 0.5
+
 
 class WizardScreen(TailfinScreen):
     """Holds the draft and shows one pane at a time, made anew from the draft each time."""
@@ -44,6 +49,7 @@ class WizardScreen(TailfinScreen):
         super().__init__()
         self.draft = draft
         self.step = step
+        self._shown_at = 0.0
 
     def body(self) -> Iterable[Widget]:
         yield Vertical(id="pane")
@@ -75,6 +81,7 @@ class WizardScreen(TailfinScreen):
     async def show_step(self, step: str) -> None:
         """Make the pane of a step from the draft and put the cursor where Enter goes on."""
         self.step = step
+        self._shown_at = time.monotonic()
         settle(self.app)
         module, name = STEPS[step]
         made: Pane = getattr(importlib.import_module(module), name)(self.draft)
@@ -86,6 +93,8 @@ class WizardScreen(TailfinScreen):
         self.show_heading()
         self._show_next()
         self._focus()
+        if step == LAST and READ_S > 0:
+            self.set_timer(READ_S + 0.05, self._show_next)
 
     def on_pane_changed(self, message: Pane.Changed) -> None:
         if message.pane is not self.pane:
@@ -114,6 +123,8 @@ class WizardScreen(TailfinScreen):
         if pane.stop:
             self._focus()
             return
+        if self._is_fresh:
+            return
         if not pane.proceed():
             return
         self.draft = pane.draft
@@ -129,10 +140,17 @@ class WizardScreen(TailfinScreen):
             return
         await self.show_step(names[at - 1])
 
+    @property
+    def _is_fresh(self) -> bool:
+        """Whether the review was not there to be read yet: an Enter that was meant for the step
+        before must not start paid hours."""
+        return self.step == LAST and time.monotonic() - self._shown_at < READ_S
+
     def _show_next(self) -> None:
-        pane = self.pane
-        if pane is not None:
-            self.query_one(NextBar).say(pane.forward, pane.stop)
+        pane, bars = self.pane, self.query(NextBar)
+        if pane is not None and bars:
+            wait = "Read it first." if self._is_fresh else ""
+            bars.first().say(pane.forward, pane.stop or wait)
 
     def _focus(self) -> None:
         pane = self.pane

@@ -63,9 +63,11 @@ class KeyLine(Sheet):
             return
         drawn: Line = ()
         self._spans = []
+        # A widget may know better than its bindings what a key does just now.
+        hints: dict[str, str] = getattr(screen.focused, "hints", {})
         for binding in _one_per_action(screen):
             key = key_name(binding)
-            item = line((key, "key"), f" {binding.description}")
+            item = line((key, "key"), f" {hints.get(binding.action, binding.description)}")
             begin = width_of(drawn) + (2 if drawn else 0)
             if begin + width_of(item) > self.content_size.width:
                 continue

@@ -13,6 +13,10 @@ from tui.draw.line import Line, line
 from tui.widgets.sheet import Sheet
 
 
+# Cells of a label that stands whole in the line of keys.
+_SHORT = 16
+
+
 class NextBar(Sheet, can_focus=True):
     """Enter on it posts `Pressed`; what stands in the way of it is shown beside it."""
 
@@ -35,10 +39,21 @@ class NextBar(Sheet, can_focus=True):
     def stop(self) -> str:
         return self._stop
 
+    @property
+    def hints(self) -> dict[str, str]:
+        """What the line of keys says of Enter: the label, or its first word where it is long."""
+        if self._stop:
+            return {"press": "not yet"}
+        label = self._label if len(self._label) <= _SHORT else self._label.partition(" ")[0]
+        return {"press": label[:1].lower() + label[1:]}
+
     def say(self, label: str, stop: str = "") -> None:
         """What Enter will do, and what is in the way of it."""
+        before = self.hints
         self._label, self._stop = label, stop
         self._draw()
+        if self.hints != before and self.is_attached:
+            self.refresh_bindings()
 
     def action_press(self) -> None:
         self.post_message(self.Pressed())
