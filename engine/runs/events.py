@@ -16,6 +16,9 @@ from dataclasses import dataclass, fields
 
 VERSION = 1
 MAX_BYTES = 4096
+# No count and no time is as large: beyond, sums and divisions of them are no numbers any more.
+_LARGEST_COUNT = 2**53
+_LATEST_S = 2.0**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +241,11 @@ def encode(event: Event) -> bytes:
 
 
 def decode(line: bytes | str) -> Event | None:
-    """The record in a line, or None for a torn, malformed or unknown one."""
+    """The record in a line, or None for a torn, malformed or unknown one.
+
+    A time outside of 0 to 2**40 s, an integer beyond 2**53 and a progress that is not finite make
+    a record malformed.
+    """
     try:
         raw = json.loads(line)
     except (ValueError, RecursionError):
@@ -249,6 +256,8 @@ def decode(line: bytes | str) -> Event | None:
     seq, time = raw.get("seq"), raw.get("time")
     if cls is None or not isinstance(seq, int) or not isinstance(time, int | float):
         return None
+    if abs(seq) > _LARGEST_COUNT or not 0 <= time <= _LATEST_S:
+        return None
     values: dict[str, object] = {}
     for name, kind in _field_types(cls).items():
         if name in raw:
@@ -257,9 +266,12 @@ def decode(line: bytes | str) -> Event | None:
             except (TypeError, ValueError, OverflowError):
                 return None
     try:
-        return Event(seq=seq, time=float(time), body=cls(**values))  # type: ignore[arg-type]
-    except (TypeError, OverflowError):
+        body = cls(**values)  # type: ignore[arg-type]
+    except TypeError:
         return None
+    if isinstance(body, Progress) and not _is_finite(body):
+        return None
+    return Event(seq=seq, time=float(time), body=body)
 
 
 def _encode(event: Event, limit: int) -> bytes:
@@ -295,6 +307,10 @@ def _field_types(cls: type[Body]) -> dict[str, object]:
     return _TYPES[cls]
 
 
+def _is_finite(body: Progress) -> bool:
+    return all(map(math.isfinite, (body.done, body.total, body.rate, body.eta_s)))
+
+
 def _coerce(value: object, kind: object) -> object:
     """Check one field against its declared type; a float may come as an int or a word."""
     if isinstance(kind, types.UnionType):
@@ -302,6 +318,8 @@ def _coerce(value: object, kind: object) -> object:
     if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
         return float(value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _LARGEST_COUNT:
+            raise OverflowError("no count is as large")
         return value
     if kind is bool and isinstance(value, bool):
         return value

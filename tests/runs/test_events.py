@@ -8,6 +8,7 @@ import math
 import types
 import typing
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +103,28 @@ def test_unknown_kinds_and_fields_of_newer_versions_are_no_error() -> None:
     assert decode('{"v":9,"seq":1,"time":1,"kind":"teleported"}') is None
     newer = '{"v":9,"seq":1,"time":1,"kind":"stage","name":"train","colour":"red"}'
     assert decode(newer) is not None
+
+
+@pytest.mark.parametrize("time", ["1e18", "1e999", "-1e999", "NaN", "-1", str(2**41), "9" * 400])
+def test_a_time_that_is_none_makes_no_event(time: str) -> None:
+    record = '{"v":1,"seq":1,"time":%s,"kind":"stage","name":"train"}'
+    assert decode(record % time) is None
+    assert decode(record % 2**40) is not None
+
+
+@pytest.mark.parametrize("number", ['"NaN"', '"Infinity"', '"-Infinity"', "1e999"])
+@pytest.mark.parametrize("name", ["done", "total", "rate", "eta_s"])
+def test_a_progress_that_is_not_finite_makes_no_event(name: str, number: str) -> None:
+    fields = {"done": "1.0", "total": "2.0", "rate": "3.0", "eta_s": "4.0"}
+    start = '{"v":1,"seq":1,"time":1.0,"kind":"progress","stage":"load","unit":"rows"'
+    assert decode(start + "".join(f',"{k}":{v}' for k, v in fields.items()) + "}") is not None
+    fields[name] = number
+    assert decode(start + "".join(f',"{k}":{v}' for k, v in fields.items()) + "}") is None
+
+
+@pytest.mark.parametrize("digits", ["9" * 16, "-" + "9" * 16, "9" * 400])
+def test_a_count_that_is_none_makes_no_event(digits: str) -> None:
+    head = '{"v":1,"time":1.0,"kind":"pruned","path":"c"'
+    assert decode(f'{head},"seq":1,"step":1}}') is not None
+    assert decode(f'{head},"seq":1,"step":{digits}}}') is None
+    assert decode(f'{head},"seq":{digits},"step":1}}') is None

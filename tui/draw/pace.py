@@ -79,6 +79,8 @@ def evaluating(status: Status) -> bool:
 
 def rounded(seconds: float) -> float:
     """A time left as exact as it is known: its text then stands still for a while."""
+    if not math.isfinite(seconds):
+        return seconds
     for limit, unit in ((60, 1), (300, 5), (1200, 10), (3600, 30), (36_000, 60)):
         if seconds < limit:
             return math.ceil(seconds / unit) * unit

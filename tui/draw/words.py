@@ -1,4 +1,4 @@
-"""Numbers as people read them: times, sizes, rates, losses."""
+"""Numbers as people read them: times, sizes, rates, losses; a dash for what is no such number."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import os
 import time
 from pathlib import Path
 
+NOTHING = "-"
+# Past every time and every size there is.
+_LONGEST_S, _LARGEST_BYTES = 2.0**40, 2.0**80
+
 
 def clock(seconds: float) -> str:
     """Seconds as 0:07, 12:30 or 3:05:00."""
-    whole = max(0, round(seconds))
+    if not seconds <= _LONGEST_S:
+        return NOTHING
+    whole = round(max(0.0, seconds))
     hours, rest = divmod(whole, 3600)
     minutes, secs = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
@@ -18,6 +24,8 @@ def clock(seconds: float) -> str:
 
 def about(seconds: float) -> str:
     """A duration one plans with: `under a minute`, `25 min`, `3 h 20 min`."""
+    if not seconds <= _LONGEST_S:
+        return NOTHING
     if seconds < 60:
         return "under a minute"
     minutes = round(seconds / 60)
@@ -29,7 +37,9 @@ def about(seconds: float) -> str:
 
 def ago(then: float, now: float) -> str:
     """How long ago a moment was; unix times in seconds."""
-    gone = max(0.0, now - then)
+    gone = now - then
+    if not gone <= _LONGEST_S:
+        return NOTHING
     for unit, seconds in (("d", 86_400), ("h", 3600), ("min", 60)):
         if gone >= seconds:
             return f"{int(gone // seconds)} {unit} ago"
@@ -38,11 +48,15 @@ def ago(then: float, now: float) -> str:
 
 def moment(unix: float) -> str:
     """A local date and time."""
+    if not 0 <= unix <= _LONGEST_S:
+        return NOTHING
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix))
 
 
 def size(num_bytes: float) -> str:
     """Bytes in the unit that gives a short number."""
+    if not abs(num_bytes) <= _LARGEST_BYTES:
+        return NOTHING
     for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if num_bytes >= scale:
             value = num_bytes / scale
