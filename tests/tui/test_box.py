@@ -302,3 +302,30 @@ def test_this_very_box_is_examined_within_a_second_or_so() -> None:
         assert len(app.screen.query("*")) < 60
 
     drive(act, app=app)
+
+
+def test_a_check_that_failed_is_said_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    doctor = Doctor(monkeypatch, BROKEN)
+
+    def broken(env: object) -> Box:
+        raise OSError(5, "Input/output error", "/proc/meminfo")
+
+    monkeypatch.setattr("engine.doctor.box.gather", broken)
+    app = WizardApp()
+
+    async def act(_: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        await until(app, pilot, "FAIL  /proc/meminfo could not be used: Input/output error.")
+        await until(app, pilot, "The box could not be checked: r tries again.")
+        await pilot.press("enter")
+        assert app.wizard.step == "box"
+        monkeypatch.setattr("engine.doctor.box.gather", doctor.gather)
+        await pilot.press("r")
+        await shown(app, pilot)
+        assert not app.pane.stop
+        # one that fails later takes nothing away
+        monkeypatch.setattr("engine.doctor.box.gather", broken)
+        await pilot.press("r")
+        await until(app, pilot, "This box could not be checked again.")
+        assert not app.pane.stop
+
+    drive(act, app=app)

@@ -342,6 +342,19 @@ def test_help_is_about_the_row_under_the_cursor() -> None:
     drive(act, app=app)
 
 
+def test_a_box_that_cannot_be_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Card:
+        raise OSError(5, "Input/output error", "/proc/meminfo")
+
+    monkeypatch.setattr("engine.memory.device.this_device", refuse)
+    app = opened(replace(draft_of(), card=None))
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await until(app, pilot, "/proc/meminfo could not be used: Input/output error.")
+
+    drive(act, app=app)
+
+
 def test_a_count_that_comes_late_is_waited_for() -> None:
     draft = draft_of()
     counting = Inspector()

@@ -12,10 +12,13 @@ from textual.binding import Binding, BindingType
 from engine.data.text import counted
 from engine.doctor.checks import Group, all_findings
 from engine.doctor.facts import Box
+from engine.errors import TailfinError
+from engine.findings import Finding
 from engine.memory.cards import Card
 from tui.clipboard import copy
 from tui.draw.line import BLANK, Line, wrapped
 from tui.panes.base import Pane
+from tui.panes.data_lines import finding_lines
 from tui.widgets.findings import FindingsView, Labelled
 from tui.widgets.rows import Rows
 from tui.widgets.sheet import Sheet
@@ -53,6 +56,7 @@ class BoxPane(Pane):
 
     def on_mount(self) -> None:
         self._is_asking = False
+        self._trouble: TailfinError | None = None
         if self.draft.box is None:
             self.action_check()
         else:
@@ -60,7 +64,11 @@ class BoxPane(Pane):
 
     @property
     def stop(self) -> str:
-        return "" if self.draft.box is not None else "The box is being checked."
+        if self.draft.box is not None:
+            return ""
+        if self._trouble is not None:
+            return "The box could not be checked: r tries again."
+        return "The box is being checked."
 
     @property
     def forward(self) -> str:
@@ -81,8 +89,9 @@ class BoxPane(Pane):
 
     def action_check(self) -> None:
         """Gather the facts of this box anew."""
-        self._is_asking = True
+        self._is_asking, self._trouble = True, None
         self._show_verdict()
+        self.announce()
         self.ask(_CHECK, _check)
 
     def action_copy_fix(self) -> None:
@@ -114,6 +123,9 @@ class BoxPane(Pane):
                 draft = replace(draft, suggestions=())  # they were made for another card
             self._show_findings(value.groups)
             self.change(draft)
+        elif isinstance(value, TailfinError):
+            self._trouble = value
+            self.announce()
         self._show_verdict()
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
@@ -135,6 +147,8 @@ class BoxPane(Pane):
         sheet = self.query_one("#verdict", Sheet)
         width = max(self.size.width - 2, 20)
         drawn: list[Line] = [BLANK, *wrapped(self._verdict(), width, "strong"), BLANK]
+        if self._trouble is not None:
+            drawn += [*finding_lines([_as_finding(self._trouble)], width), BLANK]
         sheet.show(drawn)
 
     def _verdict(self) -> str:
@@ -142,6 +156,8 @@ class BoxPane(Pane):
             again = " again" if self.draft.box else ""
             return f"Checking GPU, driver, training stack, memory, disk and hub{again} ..."
         box, groups = self.draft.box, list(self.draft.groups)
+        if self._trouble is not None:
+            return "This box could not be checked" + (" again." if box else ".")
         if box is None:
             return ""
         if fails := self._count("fail"):
@@ -152,6 +168,10 @@ class BoxPane(Pane):
 
     def _count(self, severity: str) -> int:
         return sum(one.severity == severity for one in all_findings(list(self.draft.groups)))
+
+
+def _as_finding(error: TailfinError) -> Finding:
+    return Finding(error.error_id, "fail", error.message, error.hint)
 
 
 def _check() -> _Checked:

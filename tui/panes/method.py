@@ -132,7 +132,7 @@ class MethodPane(Pane):
                 self._change(replace(self.draft, card=value))
             case "shape", ModelShape():
                 self._change(replace(self.draft, shape=value))
-            case "shape", TailfinError():
+            case (("card" | "shape"), TailfinError()):
                 self._need = value
             case "tokens", Inspection():
                 self._change(replace(self.draft, inspection=value, counting=None))
