@@ -83,7 +83,15 @@ def cached_models() -> list[str]:
 
 def free_bytes(path: Path) -> int:
     """Free space of the volume a path lies on, or will lie on."""
-    existing = path
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    return shutil.disk_usage(existing).free
+    return shutil.disk_usage(_existing(path)).free
+
+
+def is_one_volume(path: Path, other: Path) -> bool:
+    """Whether both lie on one volume, or will: what one takes the other lacks."""
+    return _existing(path).stat().st_dev == _existing(other).stat().st_dev
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path

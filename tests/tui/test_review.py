@@ -16,6 +16,7 @@ from engine.data.inspect import Inspection, Inspector
 from engine.doctor.checks import Group
 from engine.errors import TailfinError
 from engine.findings import Finding
+from engine.hub.cache import cache_root
 from engine.memory.cards import Card
 from engine.memory.model_config import read_config
 from engine.memory.model_shape import read_shape
@@ -27,6 +28,7 @@ from tests.tui.wizards import WizardApp
 from tui.app import TailfinApp
 from tui.clipboard import copied_file
 from tui.draft import Draft, demo_draft
+from tui.model_lookup import look_up
 from tui.panes.review import ReviewPane
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.reading import ReadingScreen
@@ -144,6 +146,25 @@ def test_enter_starts_exactly_one_run_however_often(tmp_path: Path, launches: La
     assert len(launches.runs) == 1
     assert [run.path for run in launches.opened] == [launches.runs[0].path]
     assert [path.name for path in tmp_path.iterdir()] == [launches.runs[0].id]
+
+
+def test_an_enter_meant_for_the_step_before_starts_nothing(
+    tmp_path: Path, launches: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.screens.wizard.READ_S", 3600.0)
+    app = opened(known(demo_draft()), tmp_path)
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await press_enter(app, pilot)
+        await until(app, pilot, "Read it first.")
+        await pilot.press("enter", "enter")
+        await pilot.pause()
+        monkeypatch.setattr("tui.screens.wizard.READ_S", 0.0)
+        assert launches.runs == []
+        await pilot.press("enter")
+        await until(app, pilot, lambda: bool(launches.opened))
+
+    drive(act, app=app)
 
 
 def test_the_run_keeps_the_file_that_was_shown(tmp_path: Path, launches: Launches) -> None:
@@ -341,3 +362,56 @@ def test_every_size_shows_the_facts_and_the_way_on(size: tuple[int, int], tmp_pa
             assert "End. Up goes back" in screen_text(app)
 
     drive(act, app=app, size=size)
+
+
+@pytest.mark.parametrize(
+    ("free", "is_one_volume", "says"),
+    [
+        ({"runs": 900, "cache": 0.001}, False, "are to be downloaded, but the model cache has"),
+        ({"runs": 0.001, "cache": 900}, False, "Checkpoints need"),
+        ({"runs": 1, "cache": 1}, True, "The download and the checkpoints need"),
+        ({"runs": 1, "cache": 1}, False, ""),
+    ],
+)
+def test_too_little_disk_is_said_before_the_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    free: dict[str, float],
+    is_one_volume: bool,
+    says: str,
+) -> None:
+    draft = known(demo_draft())
+    place = look_up(MODEL, "").place
+    app = opened(
+        replace(draft, place=replace(place, total_bytes=2**30, cached_bytes=2**20)), tmp_path
+    )
+    kept = {tmp_path: free["runs"], cache_root(): free["cache"]}
+    monkeypatch.setattr("engine.hub.cache.free_bytes", lambda path: int(kept[path] * 2**30))
+    monkeypatch.setattr("engine.hub.cache.is_one_volume", lambda *_: is_one_volume)
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await told(app, pilot, "to download")
+        words = ("are to be downloaded", "Checkpoints need", "The download and the checkpoints")
+        assert [word for word in words if word in said(app)] == [
+            word for word in words if word in says
+        ]
+        assert says in said(app)
+
+    drive(act, app=app)
+
+
+def test_a_volume_that_cannot_be_asked_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> int:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr("engine.hub.cache.free_bytes", refuse)
+    app = opened(known(demo_draft()), tmp_path)
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await told(app, pilot, "could not be used: Input/output error.")
+        await told(app, pilot, "Check that it exists")
+        assert not app.pane.stop
+
+    drive(act, app=app)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -18,7 +16,7 @@ from engine.data.inspect import Inspection, Inspector, Unreadable
 from engine.data.text import counted
 from engine.errors import TailfinError
 from engine.fields import parse
-from engine.findings import any_fail
+from engine.findings import Finding, any_fail
 from engine.memory.budget import Budget
 from engine.runs.store import RunFolder, runs_root
 from engine.settings import Resolved, with_absolute_paths
@@ -62,6 +60,7 @@ class ReviewPane(Pane):
         self._resolved: Resolved | None = None
         self._budget: Budget | None = None
         self._outlook: Outlook | None = None
+        self._outlook_trouble: TailfinError | None = None
         self._said: list[Line] = []
         self._is_confirming = False
         self._resolve()
@@ -170,7 +169,9 @@ class ReviewPane(Pane):
     def answered(self, question: str, value: object) -> None:
         match question, value:
             case "outlook", Outlook():
-                self._outlook = value
+                self._outlook, self._outlook_trouble = value, None
+            case "outlook", TailfinError():
+                self._outlook, self._outlook_trouble = None, value
             case "tokens", Inspection():
                 self._take_count(value)
             case "start", RunFolder():
@@ -256,7 +257,7 @@ class ReviewPane(Pane):
         from engine.pace import expected
         from engine.runs.store import list_runs
 
-        root = runs_root(self.tailfin.options.runs)
+        root = self.tailfin.runs_root
         found, resolved = self.draft.inspection, self._resolved
         pace = None
         if found is not None and found.tokens is not None and resolved is not None:
@@ -270,9 +271,11 @@ class ReviewPane(Pane):
                 self.draft.card.name if self.draft.card else "cpu",
                 list_runs(self.tailfin.options.runs),
             )
-        from engine.hub.cache import cache_root, free_bytes
+        from engine.hub.cache import cache_root, free_bytes, is_one_volume
 
-        return Outlook(_free(root), free_bytes(cache_root()), pace)
+        cache = cache_root()
+        is_one = is_one_volume(root, cache)
+        return Outlook(free_bytes(root), free_bytes(cache), is_one, pace)
 
     def _command(self) -> str:
         if self._resolved is None:
@@ -291,7 +294,7 @@ class ReviewPane(Pane):
         if draft.skip_bad_rows:
             words.append("--skip-bad-rows")
         if self.tailfin.options.runs:
-            words += ["--runs", str(runs_root(self.tailfin.options.runs))]
+            words += ["--runs", str(self.tailfin.runs_root)]
         return shell_line(words)
 
     # Drawing.
@@ -320,12 +323,14 @@ class ReviewPane(Pane):
             plan.put([*fault, *self._plan(self._resolved, width), BLANK, *rest])
 
     def _plan(self, resolved: Resolved, width: int) -> list[Line]:
-        root = runs_root(self.tailfin.options.runs)
+        root = self.tailfin.runs_root
         told = facts(self.draft, resolved.spec, root, self._budget, self._outlook)
         drawn = fact_lines(told, width)
         if fails := failures(self.draft):
             drawn = [*finding_lines(fails, width), BLANK, *drawn]
         found = [*too_little_disk(self._budget, self._outlook), *warnings(self.draft, self._budget)]
+        if (trouble := self._outlook_trouble) is not None:
+            found.insert(0, Finding("review.outlook", "warn", trouble.message, trouble.hint))
         return [*drawn, BLANK, *finding_lines(found, width)] if found else drawn
 
     def _rest(self, resolved: Resolved, width: int) -> list[Line]:
@@ -368,8 +373,3 @@ def _check_rows(path: str, draft: Draft, resolved: Resolved) -> None:
             "Correct them, or leave them out in step 3.",
             where=path,
         )
-
-
-def _free(root: Path) -> int:
-    existing = next(p for p in [root, *root.parents] if p.exists())
-    return shutil.disk_usage(existing).free

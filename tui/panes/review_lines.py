@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What was found out for the review: free bytes, and the pace of an earlier run like it."""
+    """What was found out for the review: free bytes, and the pace of an earlier run like it.
+
+    `is_one_volume` says that runs and downloads take theirs from the same free bytes.
+    """
 
     runs_free: int
     cache_free: int
+    is_one_volume: bool
     pace: Pace | None
 
 
@@ -152,9 +156,19 @@ def too_little_disk(budget: Budget | None, outlook: Outlook | None) -> Sequence[
     """A warning where the checkpoints or the download have no room."""
     if budget is None or outlook is None:
         return []
-    need = budget.storage.checkpoints + budget.storage.adapter
-    if need <= outlook.runs_free:
-        return []
-    said = f"Checkpoints need {size(need)}, but the runs folder has {size(outlook.runs_free)} free."
-    fix = "Free space, keep fewer checkpoints, or start with: tailfin --runs DIR"
-    return [Finding("review.disk", "warn", said, fix, "save.keep")]
+    storage, runs_free, cache_free = budget.storage, outlook.runs_free, outlook.cache_free
+    need, download = storage.checkpoints + storage.adapter, storage.download or 0
+    fewer = "Free space, keep fewer checkpoints, or start with: tailfin --runs DIR"
+    elsewhere = "Free space, or set HF_HOME to a folder on a larger volume before starting tailfin."
+    found = []
+    if download > cache_free:
+        said = f"{size(download)} are to be downloaded, but the model cache has {size(cache_free)}"
+        found.append(Finding("review.cache-disk", "warn", f"{said} free.", elsewhere))
+    if need > runs_free:
+        said = f"Checkpoints need {size(need)}, but the runs folder has {size(runs_free)} free."
+        found.append(Finding("review.disk", "warn", said, fewer, "save.keep"))
+    if not found and outlook.is_one_volume and need + download > runs_free:
+        said = f"The download and the checkpoints need {size(need + download)} of one volume"
+        said += f" that has {size(runs_free)} free."
+        found.append(Finding("review.shared-disk", "warn", said, elsewhere, "save.keep"))
+    return found
