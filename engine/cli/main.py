@@ -105,7 +105,10 @@ def _overview() -> str:
     lines = [
         f"tailfin {__version__}: from a data file to a fine-tuned, checked, exported model",
         "",
-        "usage: tailfin COMMAND [options]      (tailfin COMMAND --help tells more)",
+        "usage: tailfin                        on a terminal: your runs, and a wizard for new ones",
+        "       tailfin COMMAND [options]      (tailfin COMMAND --help tells more)",
+        "on a terminal attach, replay and demo open screens too; flags of all screens:",
+        "       --plain --ascii --no-mouse --light --slow-link",
         "",
     ]
     lines += [f"  {name:<9} {summary}" for name, (_, summary) in COMMANDS.items()]
