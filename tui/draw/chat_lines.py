@@ -9,7 +9,7 @@ from engine.data.text import counted
 from tui.conversation import Conversation, Exchange, Reply
 from tui.draw.bars import share_bar
 from tui.draw.compare_lines import BESIDE, pair_lines
-from tui.draw.line import BLANK, Line, clip, line, width_of, wrapped
+from tui.draw.line import BLANK, Line, clip, labelled, line, width_of, wrapped
 from tui.widgets.rows import Row
 
 _LABEL = 7
@@ -86,12 +86,14 @@ def _spent(reply: Reply) -> str:
 
 @lru_cache(maxsize=64)
 def _exchange_lines(exchange: Exchange, width: int) -> tuple[Line, ...]:
-    lines = _labelled("you", exchange.question, width, "key", "strong")
+    room = max(width - _LABEL, 10)
+    lines = labelled("you", wrapped(exchange.question, room, "strong"), _LABEL, "key")
     if len(exchange.replies) == 2 and width >= BESIDE:
         first, second = ((_titled(reply), _text(reply), _role(reply)) for reply in exchange.replies)
         return (*lines, *pair_lines(first, second, width))
     for reply in exchange.replies:
-        lines += _labelled(reply.which, _text(reply), width, "title", _role(reply))
+        said = wrapped(_text(reply), room, _role(reply))
+        lines += labelled(reply.which, said, _LABEL, "title")
         if note := _note(reply):
             lines.append(line(" " * _LABEL, (f"({note})", "warn")))
     return tuple(lines)
@@ -112,11 +114,3 @@ def _text(reply: Reply) -> str:
 
 def _role(reply: Reply) -> str:
     return "warn" if reply.state == "refused" else "" if reply.text.strip() else "dim"
-
-
-def _labelled(label: str, text: str, width: int, label_role: str, role: str) -> list[Line]:
-    body = wrapped(text, max(width - _LABEL, 10), role)
-    return [
-        (*line((f"{label if number == 0 else '':<{_LABEL}}", label_role)), *drawn)
-        for number, drawn in enumerate(body)
-    ]

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from engine.memory.budget import Budget
 from engine.runs.ending import Action, Ending, MemoryFacts
 from tui.draw.bars import bar
-from tui.draw.line import BLANK, Line, clip, line, wrapped
+from tui.draw.line import BLANK, Line, clip, labelled, line, wrapped
 from tui.widgets.memory_bar import gib, memory_lines
 
 _LABEL = 11
@@ -27,9 +27,10 @@ def ending_lines(
     if ending.memory is not None:
         lines += [BLANK, *_memory(ending.memory, budget, width, ascii_only)]
     lines.append(BLANK)
-    lines += _labelled("kept", ending.kept, width)
+    room = max(width - _LABEL, 20)
+    lines += labelled("kept", wrapped(ending.kept, room), _LABEL)
     for number, said in enumerate(ending.evidence):
-        lines += _labelled("evidence" if number == 0 else "", said, width)
+        lines += labelled("evidence" if number == 0 else "", wrapped(said, room), _LABEL)
     return lines
 
 
@@ -95,11 +96,3 @@ def _memory(facts: MemoryFacts, budget: Budget | None, width: int, ascii_only: b
     if limit and any(amount for _, amount in parts):
         lines.append(tuple(bar(parts, limit, width, ascii_only)))
     return lines
-
-
-def _labelled(label: str, text: str, width: int) -> list[Line]:
-    body = wrapped(text, max(width - _LABEL, 20))
-    return [
-        (*line((f"{label if number == 0 else '':<{_LABEL}}", "dim")), *drawn)
-        for number, drawn in enumerate(body)
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -106,6 +107,15 @@ def wrapped(text: str, width: int, role: str = "", indent: str = "") -> list[Lin
                 current += character
         lines.append(((current, role),) if current else BLANK)
     return lines
+
+
+def labelled(label: str, told: Iterable[Line], column: int, role: str = "dim") -> list[Line]:
+    """Drawn lines beside a label that stands before the first of them, in `column` cells."""
+    heads = itertools.chain([label], itertools.repeat(""))
+    return [
+        ((padded(drawable(head), column), role), *drawn)
+        for head, drawn in zip(heads, told, strict=False)
+    ]
 
 
 def columns(cells: Sequence[Run], widths: Sequence[int], gap: int = 1) -> Line:

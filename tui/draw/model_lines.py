@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import TailfinError
-from tui.draw.line import BLANK, Line, line, wrapped
+from tui.draw.line import Line, labelled, line, wrapped
 from tui.draw.words import size
 from tui.model_lookup import Found
 
@@ -93,6 +93,4 @@ def _cautions(found: Found, width: int) -> list[Line]:
 
 
 def _fact(label: str, text: str, width: int, role: str = "dim") -> list[Line]:
-    begin, *rest = wrapped(text, width - _LABEL) or [BLANK]
-    head: Line = ((f"{label:<{_LABEL}}", role), *begin)
-    return [head, *(((" " * _LABEL, ""), *more) for more in rest)]
+    return labelled(label, wrapped(text, width - _LABEL), _LABEL, role)

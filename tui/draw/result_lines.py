@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from engine.evaluate.report import EvalReport
-from tui.draw.line import BLANK, Line, line, wrapped
+from tui.draw.line import BLANK, Line, labelled, line, wrapped
 from tui.draw.words import clock, loss, short_path, size
 from tui.result_view import ExportView, ResultView
 from tui.widgets.rows import Row
@@ -177,6 +177,5 @@ class _Rows:
             self.add(drawn, key)
 
     def labelled(self, label: str, text: str, role: str = "", *, key: str = "") -> None:
-        for number, drawn in enumerate(wrapped(text, self._width - _LABEL, role)):
-            name = label if number == 0 else ""
-            self.add((*line((f"{name:<{_LABEL}}", "dim")), *drawn), key)
+        for drawn in labelled(label, wrapped(text, self._width - _LABEL, role), _LABEL):
+            self.add(drawn, key)

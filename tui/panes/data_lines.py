@@ -11,7 +11,7 @@ from engine.data.text import counted
 from engine.errors import TailfinError
 from engine.findings import Finding, Severity, any_fail, worst_first
 from tui.draft import Draft
-from tui.draw.line import BLANK, Line, line, wrapped
+from tui.draw.line import BLANK, Line, labelled, line, wrapped
 
 if TYPE_CHECKING:
     from engine.data.inspect import Inspection, SampleRow, Unreadable
@@ -27,7 +27,8 @@ LAYOUTS = {
     "columns": "columns you named",
 }
 _WORDS: dict[Severity, str] = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
-_LABEL = 12
+# cells of the columns of labels, of severities and of roles
+_LABEL, _WORD, _ROLE = 12, 6, 11
 # label and sentence
 Fact = tuple[str, str]
 
@@ -99,8 +100,7 @@ def fact_lines(facts: Sequence[Fact], width: int, *, label: int = _LABEL) -> lis
     """Labels in a column of `label` cells, sentences wrapped beside them."""
     drawn: list[Line] = []
     for name, sentence in facts:
-        for number, part in enumerate(wrapped(sentence, max(width - label, 8))):
-            drawn.append((*line((f"{'' if number else name:<{label}}", "dim")), *part))
+        drawn += labelled(name, wrapped(sentence, max(width - label, 8)), label)
     return drawn
 
 
@@ -108,18 +108,11 @@ def finding_lines(findings: Sequence[Finding], width: int) -> list[Line]:
     """Each finding with its word, its message and its fix, wrapped."""
     drawn: list[Line] = []
     for finding in findings:
-        told = wrapped(finding.message, max(width - 6, 8))
+        told = wrapped(finding.message, max(width - _WORD, 8))
         if finding.fix:
-            told += wrapped(finding.fix, max(width - 6, 8), "dim")
-        drawn += _marked(_WORDS[finding.severity], finding.severity, told)
+            told += wrapped(finding.fix, max(width - _WORD, 8), "dim")
+        drawn += labelled(_WORDS[finding.severity], told, _WORD, finding.severity)
     return drawn
-
-
-def _marked(word: str, role: str, told: Sequence[Line]) -> list[Line]:
-    """Lines beside a word that stands before the first of them."""
-    return [
-        (*line((f"{'' if number else word:<6}", role)), *part) for number, part in enumerate(told)
-    ]
 
 
 def sample_lines(rows: Sequence[SampleRow], width: int) -> list[Line]:
@@ -130,11 +123,13 @@ def sample_lines(rows: Sequence[SampleRow], width: int) -> list[Line]:
         title = f"Row to read, {number} of {len(rows)}"
         drawn.append(line((title, "title"), (f"  {place}", "dim")))
         for turn in row.turns:
-            for index, part in enumerate(wrapped(turn.text or "(empty)", max(width - 11, 8))):
-                head = f"{turn.role:<11}" if index == 0 else " " * 11
-                drawn.append((*line((head, "info")), *part))
+            said = wrapped(turn.text or "(empty)", max(width - _ROLE, 8))
+            drawn += labelled(turn.role, said, _ROLE, "info")
         if row.num_more_turns:
-            drawn.append(line((f"{'':<11}and {counted(row.num_more_turns, 'turn')} more", "dim")))
+            more = f"and {counted(row.num_more_turns, 'turn')} more"
+            drawn.append(line(" " * _ROLE, (more, "dim")))
+                line((f"{'':<{_ROLE}}and {counted(row.num_more_turns, 'turn')} more", "dim"))
+            )
         drawn.append(BLANK)
     return drawn[:-1]
 
@@ -146,7 +141,8 @@ def data_findings(findings: Sequence[Finding], width: int, *, left_out: bool) ->
     rest = [_for_screens(f) for f in ordered if f not in out]
     drawn = finding_lines(rest, width)
     for finding in out:
-        drawn += _marked("OUT", "dim", wrapped(finding.message, max(width - 6, 8), "dim"))
+        told = wrapped(finding.message, max(width - _WORD, 8), "dim")
+        drawn += labelled("OUT", told, _WORD)
     return drawn
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.memory.budget import COMPONENTS, GIB, Budget, Phase
 from tui.draw.bars import FULL, bar, part_letter
-from tui.draw.line import Line, line, width_of, wrapped
+from tui.draw.line import Line, labelled, line, width_of, wrapped
 from tui.draw.words import size
 
 # component -> its name in the legend and the role that colours it
@@ -40,11 +40,7 @@ def memory_lines(budget: Budget, width: int, *, ascii_only: bool, legend: bool) 
 def verdict_lines(budget: Budget, width: int) -> list[Line]:
     """Whether it fits, in a word and a sentence."""
     word, role = verdict_word(budget)
-    told = wrapped(verdict(budget), max(width - _WORD, 10))
-    return [
-        (*line((f"{'' if number else word:<{_WORD}}", role)), *drawn)
-        for number, drawn in enumerate(told)
-    ]
+    return labelled(word, wrapped(verdict(budget), max(width - _WORD, 10)), _WORD, role)
 
 
 def verdict(budget: Budget) -> str:
