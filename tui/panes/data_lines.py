@@ -128,8 +128,6 @@ def sample_lines(rows: Sequence[SampleRow], width: int) -> list[Line]:
         if row.num_more_turns:
             more = f"and {counted(row.num_more_turns, 'turn')} more"
             drawn.append(line(" " * _ROLE, (more, "dim")))
-                line((f"{'':<{_ROLE}}and {counted(row.num_more_turns, 'turn')} more", "dim"))
-            )
         drawn.append(BLANK)
     return drawn[:-1]
 
