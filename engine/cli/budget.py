@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from engine.spec import Spec
     from engine.suggest import Suggestion
 
-# Rows of this many tokens are assumed where neither the spec nor --max-length says.
-_ASSUMED_LENGTH = 1024
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec_arguments(parser)
@@ -80,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
 def _length(spec: Spec, shape: ModelShape) -> tuple[int, list[Finding]]:
     if spec.data.max_length:
         return spec.data.max_length, []
-    length = min(shape.max_positions or _ASSUMED_LENGTH, _ASSUMED_LENGTH)
+    from engine.memory.assumptions import assumed_length
+
+    length = assumed_length(shape)
     message = f"No length was given: {length} tokens per row were assumed."
     fix = "tailfin data report FILE --model MODEL suggests one; then: --max-length N"
     return length, [Finding("budget.length", "info", message, fix, "data.max_length")]

@@ -10,6 +10,15 @@ from engine.memory.model_shape import ModelShape
 from engine.memory.recipe import Recipe
 from engine.spec import Spec
 
+# Rows of this many tokens are assumed while nobody has counted them.
+_ASSUMED_LENGTH = 1024
+
+
+def assumed_length(shape: ModelShape | None) -> int:
+    """Tokens per row while nobody said or counted any: never more than the model has positions."""
+    limit = shape.max_positions if shape is not None else 0
+    return min(limit or _ASSUMED_LENGTH, _ASSUMED_LENGTH)
+
 
 def assumptions(
     shape: ModelShape, spec: Spec, length: int, card: Card, recipe: Recipe

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from engine.memory.remedies import Remedy
     from engine.suggest import Suggestion
 
-# Rows of this many tokens are assumed while nobody has counted them.
-_ASSUMED_LENGTH = 1024
-
 
 def row_length(draft: Draft) -> tuple[int, bool]:
     """Tokens per row, and whether anybody knows: a person, or the count of the data."""
+    from engine.memory.assumptions import assumed_length
+
     chosen = draft.value("data.max_length")
     if isinstance(chosen, int) and chosen:
         return chosen, True
     tokens = draft.inspection.tokens if draft.inspection else None
-    if tokens is not None:
-        return tokens.suggested, True
+    if tokens is None:
+        return assumed_length(draft.shape), False
+    # A tokenizer may promise more than the model's own config does.
     limit = draft.shape.max_positions if draft.shape else 0
-    return min(limit or _ASSUMED_LENGTH, _ASSUMED_LENGTH), False
+    return min(tokens.suggested, limit or tokens.suggested), True
 
 
 def memory_of(draft: Draft, spec: Spec) -> Budget | TailfinError | None:
