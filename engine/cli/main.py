@@ -50,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns 0 done, 1 no, 2 wrong usage, 3 out of memory, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
-        return 0
+        return _print_overview()
     if words[0] in ("-V", "--version"):
         print(f"tailfin {__version__}")
         return 0
@@ -99,6 +98,14 @@ def _report(name: str, error: TailfinError, *, as_json: bool) -> None:
     print(f"tailfin: {error.message}{where}", file=sys.stderr)
     if error.hint:
         print(f"  do: {error.hint}", file=sys.stderr)
+
+
+def _print_overview() -> int:
+    try:
+        print(_overview(), flush=True)
+    except BrokenPipeError:  # tailfin --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_DONE
 
 
 def _overview() -> str:
