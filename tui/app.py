@@ -16,7 +16,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 
-from engine.runs.store import RunFolder
+from engine.runs.store import RunFolder, name_of, possible_roots, runs_root
 from tui import places
 from tui.draw.line import drawable
 from tui.key_turns import KeyTurns
@@ -63,6 +63,9 @@ class TailfinApp(App[list[str]]):
         self.opening = opening or Opening()
         self.options = options or Options()
         self.clock = clock
+        # Asked before there is a loop to hold up: a network volume may be dead.
+        self.runs_root = runs_root(self.options.runs)
+        self._roots = frozenset(possible_roots())
         self.last_words: list[str] = []
         self.starting: Start | None = None
         self._runs: RunsWatcher | None = None
@@ -73,6 +76,10 @@ class TailfinApp(App[list[str]]):
         # Set without its watcher, which would parse every style sheet a second time.
         self.set_reactive(App.theme, chosen.name)
         self.stylesheet.set_variables(self.get_css_variables())
+
+    def name_of(self, run: RunFolder) -> str:
+        """The word that names a run on a command line, quoted for a shell; asks no disk."""
+        return name_of(run, self._roots)
 
     @property
     def ascii_only(self) -> bool:

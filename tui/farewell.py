@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 from contextlib import suppress
 
-from engine.runs.store import RunFolder, all_roots
+from engine.runs.store import RunFolder, name_of
 from tui.start import Start
 
 # A start that ends sooner needs no word of patience.
 _PATIENCE_S = 0.5
 
 
-def named(run: RunFolder) -> str:
-    """The word that names a run on a command line: its id where that is found, else its path."""
-    return run.id if run.path.parent in all_roots() else shlex.quote(str(run.path))
-
-
-def goes_on(run: RunFolder) -> list[str]:
-    """That it goes on, and the commands for it."""
+def goes_on(run: RunFolder, name: str) -> list[str]:
+    """That it goes on, and the commands for it; `name` is what they call it."""
     return [
         f"{run.id} goes on.",
-        f"  Come back: tailfin attach {named(run)}",
-        f"  End it:    tailfin stop {named(run)}",
+        f"  Come back: tailfin attach {name}",
+        f"  End it:    tailfin stop {name}",
     ]
 
 
@@ -48,7 +42,7 @@ def await_start(start: Start) -> list[str]:
             return ["No run was started."]
         run = start.outcome()
     if run is not None:
-        return goes_on(run) if observe(run).state in LIVE else []
+        return goes_on(run, name_of(run)) if observe(run).state in LIVE else []
     if start.error is None:
         return ["No run was started."]
     return [f"No run was started: {start.error.message}", f"  do: {start.error.hint}"]

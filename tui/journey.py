@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from engine.runs.store import RunFolder
-from tui.farewell import named
 from tui.result_view import ResultView
 
 Stage = Literal["wait", "compare", "see", "export", "chat", "home"]
@@ -55,9 +54,8 @@ def stage_words(stage: Stage, view: ResultView | None) -> str:
     return "Home"
 
 
-def plain_twins(view: ResultView) -> Sequence[tuple[str, str]]:
-    """The same on a command line: what each does, and its words."""
-    name = named(view.run)
+def plain_twins(view: ResultView, name: str) -> Sequence[tuple[str, str]]:
+    """The same on a command line: what each does, and its words; `name` is what they call it."""
     asked = f" --questions {shlex.quote(str(view.questions))}" if view.questions else ""
     forms = ",".join(view.possible_forms)
     return (
@@ -68,7 +66,6 @@ def plain_twins(view: ResultView) -> Sequence[tuple[str, str]]:
     )
 
 
-def goes_on(job: RunFolder) -> list[str]:
+def goes_on(job: RunFolder, name: str) -> list[str]:
     """What is printed once the screens are gone and a job is still at work."""
-    path = shlex.quote(str(job.path))
-    return [f"{job.id} goes on. Look: tailfin attach {path} --plain  End it: tailfin stop {path}"]
+    return [f"{job.id} goes on. Look: tailfin attach {name} --plain  End it: tailfin stop {name}"]

@@ -25,7 +25,7 @@ from engine.runs.events import (
 )
 from engine.runs.reader import Reader
 from engine.runs.state import LIVE, Observed, Observer, log_tail
-from engine.runs.store import RunFolder
+from engine.runs.store import RunFolder, name_of
 
 _EVERY_S = 0.2
 
@@ -51,8 +51,8 @@ def follow(run: RunFolder, *, as_json: bool = False) -> int:
             time.sleep(_EVERY_S)
     except KeyboardInterrupt:
         printer.end_line()
-        print(f"Left it running. Come back: tailfin attach {run.called}", file=sys.stderr)
-        print(f"                 End it:    tailfin stop {run.called}", file=sys.stderr)
+        print(f"Left it running. Come back: tailfin attach {name_of(run)}", file=sys.stderr)
+        print(f"                 End it:    tailfin stop {name_of(run)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if not as_json:
         printer.end_line()
@@ -74,7 +74,7 @@ def ending(run: RunFolder, observed: Observed) -> str:
     """How it ended and what to do next, in a few lines; safe to print."""
     lines = [f"{observed.state.upper()}: {observed.message}".rstrip(": ")]
     failed = observed.status.failed
-    again = "call the command again" if run.is_job else f"tailfin resume {run.id}"
+    again = "call the command again" if run.is_job else f"tailfin resume {name_of(run)}"
     if observed.state == "failed" and failed:
         lines.append(f"  do: {failed.hint}")
     elif observed.state in ("crashed", "elsewhere"):

@@ -158,7 +158,7 @@ def _refuse_at_work(folder: RunFolder) -> None:
     """A run and each of its jobs must have ended: their files would go from under them."""
     from engine.runs.lock import holder
     from engine.runs.state import FRESH_S, LIVE, observe
-    from engine.runs.store import RunFolder
+    from engine.runs.store import RunFolder, name_of
 
     jobs = sorted(folder.jobs.iterdir()) if folder.jobs.is_dir() else []
     for each in (folder, *(RunFolder(path) for path in jobs if path.is_dir())):
@@ -168,7 +168,7 @@ def _refuse_at_work(folder: RunFolder) -> None:
         if observed.state in LIVE or any(holder(lock) is not None for lock in locks):
             raise TailfinError(
                 f"{what} is at work.",
-                f"End it first: tailfin stop {each.called}",
+                f"End it first: tailfin stop {name_of(each)}",
                 where=each.path,
                 exit_code=EXIT_NO,
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.runs.store import RunFolder, all_roots, runs_root
+from engine.runs.store import RunFolder, name_of, runs_root
 
 if TYPE_CHECKING:
     from engine.runs.gpu_faults import GpuFault
@@ -40,22 +42,15 @@ class Action:
 
 def resume_command(run: RunFolder, changes: Mapping[str, str] | None = None) -> str:
     """`tailfin resume RUN --set ...` for changes as JSON, quoted for a shell."""
-    return shlex.join(["tailfin", "resume", name_of(run), *_sets(changes or {})])
+    return " ".join(["tailfin resume", name_of(run), *map(shlex.quote, _sets(changes or {}))])
 
 
 def train_command(run: RunFolder, changes: Mapping[str, str]) -> str:
     """`tailfin train SPEC --set ...`: a new run with this one's settings and these changes."""
     words = ["tailfin", "train", str(run.spec), *_sets(changes)]
-    if run.path.parent.resolve() != runs_root():
+    if Path(os.path.realpath(run.path.parent)) != runs_root():
         words += ["--runs", str(run.path.parent)]
     return shlex.join(words)
-
-
-def name_of(run: RunFolder) -> str:
-    """The word for it that any command finds: its id, or its path outside the runs folders."""
-    if not run.is_job and run.path.parent.resolve() in all_roots():
-        return run.id
-    return str(run.path)
 
 
 def resume_action(run: RunFolder, says: str, changes: Mapping[str, str] | None = None) -> Action:
@@ -74,12 +69,12 @@ def job_actions(run: RunFolder, observed: Observed) -> tuple[Action, ...]:
     kind = observed.status.started.job if observed.status.started else run.id.rpartition("-")[2]
     word = _JOB_COMMANDS.get(kind, kind)
     owner = RunFolder(run.path.parent.parent)
-    command = shlex.join(["tailfin", word, name_of(owner)])
+    command = f"tailfin {shlex.quote(word)} {name_of(owner)}"
     return (shell_action("Call its command again, with the options it had", command),)
 
 
 def live_actions(run: RunFolder) -> tuple[Action, ...]:
-    name = shlex.quote(name_of(run))
+    name = name_of(run)
     return (
         shell_action("Follow it", f"tailfin attach {name}"),
         shell_action("End it; it saves first", f"tailfin stop {name}"),
@@ -88,7 +83,7 @@ def live_actions(run: RunFolder) -> tuple[Action, ...]:
 
 def result_actions(run: RunFolder) -> tuple[Action, ...]:
     """What a delivered result is good for."""
-    name = shlex.quote(name_of(run))
+    name = name_of(run)
     # A run that trained whole weights has no adapter to export.
     forms = "merged" if run.model.is_dir() else "adapter,merged"
     return (

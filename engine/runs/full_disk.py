@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.runs.actions import Action, name_of, resume_action, shell_action
+from engine.runs.actions import Action, resume_action, shell_action
 from engine.runs.checkpoints import candidates
 from engine.runs.lock import holder
-from engine.runs.store import PERSISTENT, RunFolder
+from engine.runs.store import PERSISTENT, RunFolder, name_of
 
 _GIB = 2**30
 # Python names the file; torch and safetensors do not.
@@ -74,7 +74,7 @@ def disk_actions(run: RunFolder, disk: FullDisk | None, keep: int) -> tuple[Acti
     mount = shlex.quote(disk.mount) if disk else shlex.quote(str(run.path))
     if disk and (oldest := _biggest_other(run)):
         other, num_bytes = oldest
-        command = f"tailfin runs rm {shlex.quote(name_of(other))}"
+        command = f"tailfin runs rm {name_of(other)}"
         says = f"Remove the run {other.id} for good ({num_bytes / _GIB:.2f} GiB)"
         actions.append(shell_action(says, command))
     find = f"du -xh --max-depth=3 {mount} 2>/dev/null | sort -h | tail -20"

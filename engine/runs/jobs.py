@@ -8,7 +8,7 @@ from engine.errors import EXIT_NO, TailfinError
 from engine.runs.launch import launch, worker_command
 from engine.runs.lock import Held, alone, holder
 from engine.runs.state import LIVE, observe
-from engine.runs.store import RunFolder
+from engine.runs.store import RunFolder, name_of
 
 
 def start_job(run: RunFolder, worker: str, *words: str) -> RunFolder:
@@ -47,7 +47,7 @@ def _refuse_while_busy(run: RunFolder) -> None:
         if is_held and observe(job).state in LIVE:
             raise TailfinError(
                 f"A job of {run.id} is at work already: {job.id}.",
-                f"Wait for it, or end it: tailfin stop {job.called}",
+                f"Wait for it, or end it: tailfin stop {name_of(job)}",
                 where=job.path,
                 exit_code=EXIT_NO,
             )

@@ -14,7 +14,7 @@ from engine.errors import EXIT_INTERRUPTED, TailfinError
 from engine.runs.lock import holder
 from engine.runs.reader import Reader
 from engine.runs.state import LIVE, observe
-from engine.runs.store import RunFolder
+from engine.runs.store import RunFolder, name_of
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +79,7 @@ def launch(run: RunFolder, command: Sequence[str], *, timeout_s: float = 30.0) -
         # It lives already: an "interrupted" alone would leave a card burning money unseen.
         raise TailfinError(
             f"{run.id} was started and goes on without this terminal.",
-            f"Follow it: tailfin attach {run.called}   End it: tailfin stop {run.called}",
+            f"Follow it: tailfin attach {name_of(run)}   End it: tailfin stop {name_of(run)}",
             where=run.path,
             exit_code=EXIT_INTERRUPTED,
         ) from None
@@ -119,10 +119,11 @@ def refuse_if_held(run: RunFolder, *, patience_s: float = 20.0) -> None:
         pid = next((pid for pid in holders if pid is not None), None)
         if pid is None:
             return
+        name = name_of(run)
         if observe(run).state in LIVE or time.monotonic() > deadline:
             raise TailfinError(
                 f"The run {run.id} is already at work (process {pid}).",
-                f"Follow it with: tailfin attach {run.id}, or end it with: tailfin stop {run.id}",
+                f"Follow it with: tailfin attach {name}, or end it with: tailfin stop {name}",
                 where=run.path,
                 exit_code=1,
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +30,6 @@ class RunFolder:
     def is_job(self) -> bool:
         """Whether this is a job of a run, such as an export, and not a training."""
         return self.path.parent.name == "jobs"
-
-    @property
-    def called(self) -> str:
-        """The word that names it on a command line: a run's id, a job's path."""
-        return str(self.path) if self.is_job else self.id
 
     @property
     def spec(self) -> Path:
@@ -122,26 +119,28 @@ class RunFolder:
 
 
 def runs_root(chosen: str | None = None) -> Path:
-    """Where new runs go: flag, TAILFIN_RUNS, the biggest persistent volume, the current folder."""
-    if chosen:
-        return Path(chosen).expanduser().resolve()
-    if named := os.environ.get("TAILFIN_RUNS"):
-        return Path(named).expanduser().resolve()
+    """Where new runs go: flag, TAILFIN_RUNS, the biggest persistent volume, the current folder.
+
+    Never raises; asks the disks, so it may take as long as a dead network volume does.
+    """
+    if named := chosen or os.environ.get("TAILFIN_RUNS"):
+        return _resolved(named)
     volumes = [Path(p) for p in PERSISTENT if os.path.ismount(p) and os.access(p, os.W_OK)]
     if volumes:
-        biggest = max(volumes, key=lambda p: os.statvfs(p).f_blocks * os.statvfs(p).f_frsize)
-        return biggest / "tailfin" / "runs"
-    return Path.cwd() / "runs"
+        return max(volumes, key=_size) / "tailfin" / "runs"
+    return _here() / "runs"
+
+
+def possible_roots(chosen: str | None = None) -> list[Path]:
+    """Every folder that may come to hold runs, the one for new runs first."""
+    candidates = [runs_root(chosen), _here() / "runs"]
+    candidates += [Path(p) / "tailfin" / "runs" for p in PERSISTENT]
+    return list(dict.fromkeys(_resolved(path) for path in candidates))
 
 
 def all_roots(chosen: str | None = None) -> list[Path]:
-    """Every folder that may hold runs, the one for new runs first."""
-    candidates = [runs_root(chosen), Path.cwd() / "runs"]
-    candidates += [Path(p) / "tailfin" / "runs" for p in PERSISTENT]
-    seen: dict[Path, None] = {}
-    for path in candidates:
-        seen.setdefault(path.resolve(), None)
-    return [path for path in seen if path.is_dir()]
+    """Those of them that are there."""
+    return [path for path in possible_roots(chosen) if os.path.isdir(path)]
 
 
 def list_runs(chosen: str | None = None) -> list[RunFolder]:
@@ -161,7 +160,7 @@ def find_run(wanted: str, chosen: str | None = None) -> RunFolder:
     A word without a slash is a path only where no id answers to it: a folder that happens to lie
     in the current one must not stand in for a run.
     """
-    as_path = RunFolder(Path(wanted).expanduser())
+    as_path = RunFolder(Path(os.path.expanduser(wanted)))
     if "/" in wanted and as_path.has_run:
         return RunFolder(as_path.path.resolve())
     runs = list_runs(chosen)
@@ -184,6 +183,17 @@ def find_run(wanted: str, chosen: str | None = None) -> RunFolder:
         "List them with: tailfin runs list (--runs DIR names another folder).",
         where=wanted,
     )
+
+
+def name_of(run: RunFolder, roots: Collection[Path] | None = None) -> str:
+    """The word that names it on any command line, quoted for a shell: an id, or else its path.
+
+    Only what lies in one of `possible_roots` is found by its id. With those given, no disk is
+    asked; the path must be without links then, as that of a run that was found is.
+    """
+    parent = Path(os.path.realpath(run.path.parent)) if roots is None else run.path.parent
+    is_known = parent in (possible_roots() if roots is None else roots)
+    return shlex.quote(run.id if is_known and not run.is_job else str(run.path))
 
 
 def create_run(name: str, chosen: str | None = None) -> RunFolder:
@@ -209,3 +219,24 @@ def create_run(name: str, chosen: str | None = None) -> RunFolder:
             exit_code=1,
         ) from None
     raise AssertionError("a thousand runs in one second")
+
+
+def _here() -> Path:
+    """The current folder; where that was removed, the path it had for the shell."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.environ.get("PWD") or "/")
+
+
+def _resolved(path: str | Path) -> Path:
+    """Absolute and without links. Those of pathlib raise: no such user, no current folder."""
+    return Path(os.path.realpath(_here() / os.path.expanduser(path)))
+
+
+def _size(volume: Path) -> int:
+    try:
+        found = os.statvfs(volume)
+    except OSError:  # a network volume that was cut off
+        return 0
+    return found.f_blocks * found.f_frsize

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from engine.errors import TailfinError
-from engine.runs.store import RunFolder, create_run, find_run, list_runs
+from engine.runs.actions import resume_command
+from engine.runs.store import (
+    RunFolder,
+    create_run,
+    find_run,
+    list_runs,
+    name_of,
+    possible_roots,
+    runs_root,
+)
 from tests.runs.script import Script, started
 
 
@@ -78,3 +89,60 @@ def test_parts_of_ids_and_the_last_one(here: Path) -> None:
     assert find_run("20260101") == old
     with pytest.raises(TailfinError, match="names 2 runs"):
         find_run("qwen")
+
+
+def test_a_removed_current_folder_hides_no_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path / "runs" / "20260101-000000-qwen")
+    monkeypatch.setenv("TAILFIN_RUNS", str(tmp_path / "runs"))
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setenv("PWD", str(gone))
+    gone.rmdir()
+    assert find_run("last") == run and name_of(run) == run.id
+    assert runs_root("mine") == gone / "mine"
+    monkeypatch.delenv("TAILFIN_RUNS")
+    assert gone / "runs" in possible_roots()
+    assert find_run("last", str(tmp_path / "runs")) == run
+
+
+@pytest.mark.parametrize("odd", ["~nobodyhere/runs", "x" * 300, "loop/runs"])
+def test_an_odd_folder_of_runs_is_one_without_runs(here: Path, odd: str) -> None:
+    (here / "loop").symlink_to("loop")
+    assert list_runs(odd) == list_runs()
+
+
+def test_a_name_can_be_pasted_into_a_shell(here: Path) -> None:
+    known = _run(here / "runs" / "20260101-000000-qwen")
+    spaced = _run(here / "runs" / "my run; ls")
+    away = _run(here / "some where" / "$(id)")
+    job = _run(known.jobs / "20260101-000001-export")
+    assert name_of(known) == known.id
+    assert shlex.split(name_of(spaced)) == ["my run; ls"]
+    assert shlex.split(name_of(away)) == [str(away.path)]
+    assert name_of(job) == str(job.path)
+    assert [find_run(shlex.split(name_of(r))[0]) for r in (known, spaced, away, job)] == [
+        known,
+        spaced,
+        away,
+        job,
+    ]
+    (here / "link").symlink_to(here / "runs")
+    assert name_of(RunFolder(here / "link" / known.id)) == known.id
+
+
+def test_with_the_roots_given_no_disk_is_asked(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, roots = _run(here / "runs" / "20260101-000000-qwen"), possible_roots()
+    for name in ("lstat", "stat", "statvfs", "access", "getcwd"):
+        monkeypatch.delattr(os, name)
+    assert name_of(run, roots) == run.id
+    assert name_of(run, []) == str(run.path)
+
+
+def test_resuming_a_run_elsewhere_names_its_path_once_quoted(here: Path) -> None:
+    run = _run(here / "some where" / "mine")
+    command = resume_command(run, {"train.learning_rate": '"a b"'})
+    assert shlex.split(command)[:3] == ["tailfin", "resume", str(run.path)]
+    assert shlex.split(command)[-1] == "train.learning_rate=a b"

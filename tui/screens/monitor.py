@@ -13,7 +13,7 @@ from textual.widget import Widget
 from tui.draw.history import METRICS
 from tui.draw.line import Line, clip_start, line
 from tui.draw.run_alerts import notice_paragraphs
-from tui.farewell import goes_on, named
+from tui.farewell import goes_on
 from tui.feed import ReplayFeed
 from tui.lookout import Picture
 from tui.panes.run_view import RunView
@@ -63,7 +63,8 @@ class MonitorScreen(WatchingScreen):
             self.query_one(RunView).place(event.size)
 
     def turned(self) -> None:
-        self.tailfin.last_words = goes_on(self.feed.run) if self.can_act else []
+        run = self.feed.run
+        self.tailfin.last_words = goes_on(run, self.tailfin.name_of(run)) if self.can_act else []
         self.refresh_bindings()
         self.show_heading()
         self._show_way_on()
@@ -163,7 +164,9 @@ class MonitorScreen(WatchingScreen):
                 f"It saves a checkpoint after the step it is at (now {status.step:,}) and delivers "
                 "what was learned so far."
             )
-        again = f"The run can be continued later: tailfin resume {named(self.feed.run)}"
+        again = (
+            f"The run can be continued later: tailfin resume {self.tailfin.name_of(self.feed.run)}"
+        )
         question = ConfirmScreen("Stop the run?", [says, again], yes="Stop it", no="Let it go on")
         self.app.push_screen(question, self._stop_if)
 

@@ -172,7 +172,7 @@ class ResultScreen(TailfinScreen):
             self._timer.stop()
             self._timer = self.set_interval(every_s, self._look)
         job = self._began or (self._job.job if self._job and self._job.is_live else None)
-        self.tailfin.last_words = goes_on(job) if job is not None else []
+        self.tailfin.last_words = goes_on(job, self.tailfin.name_of(job)) if job else []
 
     # Drawing
 
@@ -186,7 +186,11 @@ class ResultScreen(TailfinScreen):
             said += wrapped(f"Do: {self._trouble.hint}", width)
             rows.fill([Row(str(number), drawn) for number, drawn in enumerate(said)])
         elif self._view is not None:
-            rows.fill(result_rows(self._view, plain_twins(self._view), width))
+            rows.fill(
+                result_rows(
+                    self._view, plain_twins(self._view, self.tailfin.name_of(self._run)), width
+                )
+            )
         self._draw_job()
         self._show_next()
 
