@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def cache_file(name: str, env: Mapping[str, str] | None = None) -> Path:
-    """Where a file of that name lies. Without a home it is a relative path that is never written."""
+    """Where a file of that name lies: a relative path, never written, where there is no home."""
     env = os.environ if env is None else env
     return Path(os.path.expanduser(env.get("XDG_CACHE_HOME") or "~/.cache"), "tailfin", name)
 
