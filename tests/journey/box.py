@@ -108,7 +108,7 @@ class Box:
 
     def clear(self) -> None:
         """Kill everything that lives here."""
-        while living := [p for p in self.processes() if p.status() != psutil.STATUS_ZOMBIE]:
+        while living := self.processes():
             for process in living:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
