@@ -118,3 +118,25 @@ def test_a_move_repaints_both_rows_from_end_to_end() -> None:
             assert {Region(0, 0, 20, 1), Region(0, 1, 20, 1)} <= set(painted)
 
     asyncio.run(play())
+
+
+def test_the_mark_follows_the_focus() -> None:
+    """It was drawn from what held before the focus came: `-` in the list that took the keys."""
+
+    class Two(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Rows([Row("a", line("one"))], id="first")
+            yield Rows([Row("b", line("two"))], id="second")
+
+    async def play() -> None:
+        app = Two()
+        async with app.run_test() as pilot:
+            first, second = app.query_one("#first", Rows), app.query_one("#second", Rows)
+            first.focus()
+            await pilot.pause()
+            assert (first.text[0], second.text[0]) == (">", "-")
+            await pilot.press("tab")
+            await pilot.pause()
+            assert (first.text[0], second.text[0]) == ("-", ">")
+
+    asyncio.run(play())

@@ -158,11 +158,9 @@ class Rows(Sheet, can_focus=True):
         self._scroll_to_cursor()
         self._set_lines()
 
-    def on_focus(self) -> None:
-        self._set_lines()
-        self._repaint_cursor()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        # Not on_focus: textual calls that one before has_focus is set.
+        super().watch_has_focus(has_focus)
         self._set_lines()
         self._repaint_cursor()
 
