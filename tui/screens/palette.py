@@ -62,7 +62,9 @@ class PaletteScreen(Modal[None]):
             for key, c in self._commands.items()
             if all(word in f"{c.name} {c.help}".casefold() for word in words)
         ]
-        self.query_one(Rows).fill(rows, key=rows[0].key if rows else None)
+        listed = self.query_one(Rows)
+        listed.fill(rows, key=rows[0].key if rows else None)
+        listed.can_focus = bool(rows)
 
     def _do(self, key: str) -> None:
         command = self._commands.get(key)
