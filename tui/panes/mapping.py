@@ -87,6 +87,14 @@ class MappingRows(Rows):
             "what the model learns to answer.",
         ]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Columns are turned in a part's row, not in the one that confirms."""
+        return self.key in PARTS if action == "turn" else True
+
+    def watch_cursor(self, before: int, after: int) -> None:
+        super().watch_cursor(before, after)
+        self.refresh_bindings()
+
     def action_turn(self, by: int) -> None:
         part = self.key
         if part not in PARTS:
