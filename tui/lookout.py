@@ -14,13 +14,17 @@ from tui.feed import Feed
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The run, its log's end and its curves, all of one moment."""
+    """The run, its log's end and its curves, all of one moment.
+
+    `has_result`: it ended by itself and left something to look at.
+    """
 
     observed: Observed
     now: float
     log: tuple[str, ...]
     trend: Trend
     curves: Curves
+    has_result: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -57,6 +61,7 @@ class Lookout:
             tuple(self._feed.log(num_lines)),
             self._history.trend(),
             self._history.curves(metric),
+            observed.state in ("finished", "stopped") and self._feed.run.result is not None,
         )
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 import engine.runs.store
+from engine.runs.events import Failed
+from engine.runs.state import log_tail
+from engine.runs.store import RunFolder
 from tests.live_run import LiveRun
 from tests.tui.delivered_runs import deliver
 from tests.tui.pilots import drive, until
@@ -16,6 +20,7 @@ from tests.tui.wizards import WizardApp
 from tui.app import TailfinApp
 from tui.draft import demo_draft
 from tui.options import Opening, Options
+from tui.screens.failure import FailureScreen
 from tui.screens.result import ResultScreen
 
 Driver = Pilot[list[str]]
@@ -84,3 +89,44 @@ def test_no_draw_of_the_review_looks_for_the_runs_folders(
         assert not asked
 
     drive(act, app=app)
+
+
+def test_what_a_disk_is_asked_for_by_a_key_is_asked_in_a_thread(
+    tmp_path: Path, gone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logs, and whether there is a result: the loop goes on while the volume does not answer."""
+    good = deliver(tmp_path / "runs" / "20260101-000000-good")
+    bad = deliver(tmp_path / "runs" / "20260102-000000-bad", last=Failed("crash", "save", "x", "y"))
+    bad.worker_log.write_text("its last words\n", encoding="utf-8")
+    on_loop: list[str] = []
+
+    def seen(name: str) -> None:
+        if threading.current_thread() is threading.main_thread():
+            on_loop.append(name)
+
+    def result(run: RunFolder) -> Path | None:
+        seen("result")
+        return run.adapter if run.adapter.is_dir() else None
+
+    def tail(run: RunFolder, lines: int) -> list[str]:
+        seen("log")
+        return log_tail(run, lines)
+
+    monkeypatch.setattr(RunFolder, "result", property(result))
+    monkeypatch.setattr("tui.screens.reading.log_tail", tail)
+
+    async def act(app: TailfinApp, pilot: Driver) -> None:
+        await until(app, pilot, "20260101-000000-good")
+        await pilot.press("down", "enter")
+        await until(app, pilot, lambda: isinstance(app.screen, ResultScreen))
+        app.open_run(good)
+        await until(app, pilot, "> [ Result ]")
+        await pilot.press("enter")
+        await until(app, pilot, lambda: isinstance(app.screen, ResultScreen))
+        app.open_failure(bad)
+        await until(app, pilot, lambda: isinstance(app.screen, FailureScreen))
+        await pilot.press("l")
+        await until(app, pilot, "its last words")
+        assert not on_loop
+
+    drive(act, app=TailfinApp(Opening(), Options()))

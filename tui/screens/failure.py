@@ -138,11 +138,9 @@ class FailureScreen(TailfinScreen):
 
     def action_log(self) -> None:
         """The worker's own last words, many of them."""
-        from engine.runs.state import log_tail
-        from tui.screens.reading import ReadingScreen
+        from tui.screens.reading import LogScreen
 
-        said = log_tail(self._run, 200)
-        self.app.push_screen(ReadingScreen(str(self._run.worker_log), said or ["It is empty."]))
+        self.app.push_screen(LogScreen(self._run))
 
     @property
     def _actions(self) -> tuple[Action, ...]:

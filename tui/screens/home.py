@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from engine.errors import TailfinError
+from engine.runs.store import RunFolder
 from tui.draw.line import BLANK, Line, clip_start, line
 from tui.draw.words import ago, short_path
 from tui.screens.base import TailfinScreen
@@ -27,6 +28,12 @@ _EVERY_S = 1.0
 # A screenful of runs is looked at every second, a heap of them less often.
 _MANY = 40
 _NEW, _DEMO = "+new", "+demo"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    run: RunFolder
+    has_result: bool
 
 
 class RunRows(Rows):
@@ -101,7 +108,12 @@ class HomeScreen(TailfinScreen):
         self.call_after_refresh(self._draw)
 
     def answered(self, question: str, value: object) -> None:
-        self._is_looking = False
+        if isinstance(value, _Ended):
+            if self.is_current:
+                self._open_ended(value)
+            return
+        if question == "look":
+            self._is_looking = False
         if isinstance(value, TailfinError):
             self.query_one("#run-detail", Sheet).show([line((value.message, "warn"))])
         else:
@@ -172,10 +184,16 @@ class HomeScreen(TailfinScreen):
         state, run = view.observed.state, view.run
         if view.is_live or state == "elsewhere":
             self.tailfin.open_run(run)
-        elif run.result is not None and state in ("finished", "stopped"):
-            self.tailfin.open_result(run)
+        elif state in ("finished", "stopped"):
+            self.ask("ended", lambda: _Ended(run, run.result is not None))
         else:
             self.tailfin.open_failure(run)
+
+    def _open_ended(self, ended: _Ended) -> None:
+        if ended.has_result:
+            self.tailfin.open_result(ended.run)
+        else:
+            self.tailfin.open_failure(ended.run)
 
     def _take(self, view: RunsView) -> None:
         if view == self._view:

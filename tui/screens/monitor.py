@@ -131,7 +131,7 @@ class MonitorScreen(WatchingScreen):
             return "Play it again", self.action_restart
         if self.trouble is not None or state == "elsewhere":
             return "Home", self.tailfin.go_home
-        if state in ("finished", "stopped") and run.result is not None:
+        if self.seen is not None and self.seen.has_result:
             return "Result", partial(self.tailfin.open_result, run)
         return "What happened", partial(self.tailfin.open_failure, run)
 

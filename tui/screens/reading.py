@@ -8,10 +8,15 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from engine.runs.state import log_tail
+from engine.runs.store import RunFolder
+from tui.ask import Asking
 from tui.draw.line import Line, clip_start, line, wrapped
 from tui.screens.modal import Modal
 from tui.widgets.rows import Row, Rows
 from tui.widgets.sheet import Sheet
+
+_LOG_LINES = 200
 
 
 class ReadingScreen(Modal[None]):
@@ -49,3 +54,18 @@ class ReadingScreen(Modal[None]):
             drawn += wrapped(said, width)
         rows.fill([Row(str(number), text) for number, text in enumerate(drawn)])
         rows.action_edge(1 if self._from_end else -1)
+
+
+class LogScreen(Asking, ReadingScreen):
+    """The end of what the worker of a run or job said, read in a thread: its disk may be slow."""
+
+    def __init__(self, run: RunFolder) -> None:
+        super().__init__(str(run.worker_log), ["Reading it ..."])
+        self._run = run
+
+    def on_mount(self) -> None:
+        self.ask("log", lambda: log_tail(self._run, _LOG_LINES))
+
+    def answered(self, question: str, value: object) -> None:
+        self._said = value if isinstance(value, list) and value else ["It is empty."]
+        self._fill()

@@ -186,11 +186,8 @@ class ResultScreen(TailfinScreen):
             said += wrapped(f"Do: {self._trouble.hint}", width)
             rows.fill([Row(str(number), drawn) for number, drawn in enumerate(said)])
         elif self._view is not None:
-            rows.fill(
-                result_rows(
-                    self._view, plain_twins(self._view, self.tailfin.name_of(self._run)), width
-                )
-            )
+            twins = plain_twins(self._view, self.tailfin.name_of(self._run))
+            rows.fill(result_rows(self._view, twins, width))
         self._draw_job()
         self._show_next()
 
@@ -326,12 +323,9 @@ class ResultScreen(TailfinScreen):
         """Everything the job said."""
         if self._job is None:
             return
-        from engine.runs.state import log_tail
-        from tui.screens.reading import ReadingScreen
+        from tui.screens.reading import LogScreen
 
-        said = log_tail(self._job.job, 200)
-        path = str(self._job.job.worker_log)
-        self.app.push_screen(ReadingScreen(path, said or ["It is empty."]))
+        self.app.push_screen(LogScreen(self._job.job))
 
     def action_end_job(self) -> None:
         """End the job that is at work, once that was confirmed."""
