@@ -93,6 +93,44 @@ def test_what_is_made_already_is_waited_for(tmp_path: Path) -> None:
         assert await_start(start)[0] == "mine goes on."
 
 
+def test_checks_that_never_end_are_given_up() -> None:
+    hangs = threading.Event()
+
+    def check(start: Start) -> RunFolder:
+        hangs.wait(20)
+        start.commit()
+        raise AssertionError("it was made after all")
+
+    start = _start(check)
+    said = await_start(start, within_s=0.0)
+    hangs.set()
+    assert said == ["No run was started: its checks took longer than 0 minutes."]
+    assert start.outcome() is None and start.error is not None
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_a_run_that_is_never_made_holds_nobody_up(is_interrupted: bool) -> None:
+    """Whether patience ends or a person presses Ctrl-C a second time."""
+    begins, hangs = threading.Event(), threading.Event()
+
+    def make(start: Start) -> RunFolder:
+        start.commit()
+        begins.set()
+        hangs.wait(20)
+        return RunFolder(Path("x"))
+
+    start = _start(make)
+    assert begins.wait(20)
+    if is_interrupted:
+        for after_s in (0.3, 0.6):
+            threading.Timer(after_s, _press_ctrl_c).start()
+        said = await_start(start)
+    else:
+        said = await_start(start, within_s=0.0, made_within_s=0.0)
+    hangs.set()
+    assert said == ["It is not known whether the run was started.", "  See: tailfin runs list"]
+
+
 def _press_ctrl_c() -> None:
     main = threading.main_thread().ident
     assert main is not None
