@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.tui.pilots import drive, screen_lines, screen_text, until
 from tests.tui.wizards import WizardApp
 from tui.app import TailfinApp
 from tui.draft import Draft, demo_draft
+from tui.panes.advice import Advice, Question
 from tui.panes.method import MethodPane
 from tui.screens.help import HelpScreen
 from tui.widgets.next_bar import NextBar
@@ -422,6 +424,80 @@ def test_the_estimate_is_quick_enough_for_every_key() -> None:
         memory_of(draft, spec)
         spent.append(time.process_time() - began)
     assert min(spent) < 0.02
+
+
+def test_many_keys_wait_for_no_advice_and_the_newest_gets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    may_answer = threading.Event()
+    answer = Question.answer
+
+    def slow(question: Question) -> Advice:
+        asked.append(question.draft.choices.get("train.rank"))
+        assert threading.current_thread() is threading.main_thread() or may_answer.wait(20)
+        return answer(question)
+
+    app = opened(large_draft("RTX 4090", TOO_MUCH))
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await at(app, pilot, "train.rank")
+        monkeypatch.setattr(Question, "answer", slow)
+        await pilot.press("1", "2", "8")
+        assert chosen(app, "train.rank") == 128
+        assert len(asked) <= 1
+        may_answer.set()
+        await until(app, pilot, lambda: asked[-1] == 128)
+        assert len(asked) <= 2
+
+    drive(act, app=app)
+
+
+def test_going_on_takes_the_advice_for_what_stands_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_answer = threading.Event()
+    answer = Question.answer
+
+    def slow(question: Question) -> Advice:
+        assert threading.current_thread() is threading.main_thread() or may_answer.wait(20)
+        return answer(question)
+
+    app = opened(large_draft("RTX 3060 12GB"))
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await at(app, pilot, "train.micro_batch")
+        monkeypatch.setattr(Question, "answer", slow)
+        before = app.draft.suggestions
+        await pilot.press("3", "enter")
+        assert app.draft.suggestions == before
+        await pilot.press("ctrl+n")
+        await until(app, pilot, lambda: app.wizard.step == "review")
+        assert all(one.path != "train.micro_batch" for one in app.draft.suggestions)
+        may_answer.set()
+
+    drive(act, app=app)
+
+
+def test_a_way_out_of_before_the_last_key_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_answer = threading.Event()
+    answer = Question.answer
+
+    def slow(question: Question) -> Advice:
+        assert threading.current_thread() is threading.main_thread() or may_answer.wait(20)
+        return answer(question)
+
+    app = opened(large_draft("RTX 4090", TOO_MUCH))
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await at(app, pilot, "train.micro_batch")
+        monkeypatch.setattr(Question, "answer", slow)
+        await pilot.press("1", "enter")  # with that it fits
+        await pilot.press("f")
+        assert chosen(app, "train.micro_batch") == 1
+        assert "OK " in memory(app)
+        assert not app.pane.query_one("#fixes", Rows).display
+        may_answer.set()
+
+    drive(act, app=app)
 
 
 def test_the_folder_of_a_spec_file_is_cut_at_its_beginning(tmp_path: Path) -> None:

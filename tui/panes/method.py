@@ -24,21 +24,15 @@ from engine.memory.remedies import Remedy
 from engine.settings import Resolved
 from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
+from tui.panes.advice import Advice, Question, remedy_line
 from tui.panes.base import Pane
-from tui.panes.prediction import (
-    find_card,
-    find_shape,
-    memory_of,
-    row_length,
-    suggestions_for,
-    ways_out,
-)
+from tui.panes.prediction import find_card, find_shape, memory_of, row_length
 from tui.panes.setting_lines import setting_lines, short_setting_lines
 from tui.panes.token_count import count_tokens
-from tui.widgets.memory_bar import gib, memory_lines, phases_said
+from tui.widgets.memory_bar import memory_lines, phases_said
 from tui.widgets.paper import Paper
 from tui.widgets.rows import Row, Rows
-from tui.widgets.settings import SettingRows, value_of
+from tui.widgets.settings import SettingRows, others, turned, value_of
 from tui.widgets.sheet import Sheet
 from tui.widgets.value_input import ValueInput
 
@@ -68,6 +62,9 @@ class MethodPane(Pane):
             self._resolved, self._fault = Draft().resolve(placeholders=True), error
         self._need: Budget | TailfinError | None = None
         self._remedies: Sequence[Remedy] = ()
+        # The advice that is being sought, and that which there is.
+        self._asked: Question | None = None
+        self._advised: Question | None = None
         self._shows_all = False
         self._editing = ""
         self._before = draft
@@ -94,7 +91,7 @@ class MethodPane(Pane):
             draft = self.draft
             self.ask("shape", lambda: find_shape(draft))
         self._count()
-        self._suggest()
+        self._catch_up()
         self.call_after_refresh(self._draw)
 
     def on_resize(self) -> None:
@@ -112,6 +109,10 @@ class MethodPane(Pane):
         if not self.stop:
             return None  # the bar must not take the keys of somebody who is still typing
         return self.query_one("#value") if self._editing else self.query_one("#settings")
+
+    def proceed(self) -> bool:
+        self._catch_up()
+        return True
 
     def help_lines(self) -> list[str]:
         path = self._editing or self.query_one(SettingRows).key
@@ -136,7 +137,8 @@ class MethodPane(Pane):
                 self._need = value
             case "tokens", Inspection():
                 self._change(replace(self.draft, inspection=value, counting=None))
-        self._suggest()
+            case "advice", _:
+                self._take_answer(value)
         self._draw()
 
     # Changing settings.
@@ -160,7 +162,6 @@ class MethodPane(Pane):
 
     def on_setting_rows_taken_back(self, message: SettingRows.TakenBack) -> None:
         self._change(self.draft.forget(message.path))
-        self._suggest()
         self._draw()
 
     def on_setting_rows_typed(self, message: SettingRows.Typed) -> None:
@@ -197,6 +198,8 @@ class MethodPane(Pane):
         """Show every setting, or the essential ones."""
         self._shows_all = not self._shows_all
         self._draw()
+        if self._shows_all:  # below the last line nobody would see that there are more now
+            self.query_one(SettingRows).choose(others(self._resolved.spec)[0])
 
     def action_fix(self) -> None:
         """Apply the cheapest change that lowers the memory."""
@@ -222,23 +225,12 @@ class MethodPane(Pane):
         self._editing = ""
         self.query_one(SettingRows).focus()
         self.query_one("#editor").display = False
-        self._suggest()
+        self._seek()
         self.call_after_refresh(self._draw)
         return True
 
     def _turn(self, path: str, by: int) -> None:
-        field = describe(path)
-        now = self._value(path)
-        value: object
-        if field.kind == "switch":
-            value = not now
-        elif field.kind == "choice":
-            at = field.choices.index(written(now)) if written(now) in field.choices else -by
-            value = parse(path, field.choices[(at + by) % len(field.choices)])
-        else:
-            return
-        self._change(self.draft.choose(path, value))
-        self._suggest()
+        self._change(self.draft.choose(path, turned(path, self._value(path), by)))
         self._draw()
 
     def _value(self, path: str) -> object:
@@ -246,12 +238,14 @@ class MethodPane(Pane):
         return self.draft.choices.get(path, value_of(self._resolved.spec, path))
 
     def _apply(self, number: int) -> None:
+        wanted = self._remedies[number].says
+        self._catch_up()  # the list may be of before the last key
         draft = self.draft
-        for word in self._remedies[number].sets:
-            path, _, text = word.partition("=")
-            draft = draft.choose(path, parse(path, text))
+        for remedy in self._remedies:
+            for word in remedy.sets if remedy.says == wanted else ():
+                path, _, text = word.partition("=")
+                draft = draft.choose(path, parse(path, text))
         self._change(draft)
-        self._suggest()
         self._draw()
 
     def _change(self, draft: Draft) -> None:
@@ -264,6 +258,7 @@ class MethodPane(Pane):
         self.draft = draft
         self._estimate()
         self.change(draft)
+        self._seek()
 
     # What follows from the settings.
 
@@ -275,23 +270,49 @@ class MethodPane(Pane):
         with suppress(TailfinError):  # the data step says why
             counting = self.draft.counting or count_tokens(self.draft)
             if counting is not None:
-                self.draft = replace(self.draft, counting=counting)
+                self.change(replace(self.draft, counting=counting))
                 self.ask("tokens", counting.result)
 
-    def _suggest(self) -> None:
-        """What suits this box, model and data, for everything that nobody chose."""
-        if self._fault is None:
-            made = suggestions_for(self.draft, self._resolved.spec)
-            if made != self.draft.suggestions:
-                self._change(replace(self.draft, suggestions=made))
-                return
-        self._estimate()
-
     def _estimate(self) -> None:
-        spec = self._resolved.spec
-        need = memory_of(self.draft, spec)
+        need = memory_of(self.draft, self._resolved.spec)
         self._need = need if need is not None else self._need
-        self._remedies = ways_out(self.draft, spec, need) if isinstance(need, Budget) else ()
+
+    @property
+    def _question(self) -> Question:
+        """What there should be advice on now."""
+        return Question(self.draft, bool(self._editing))
+
+    def _seek(self) -> None:
+        """Seek advice after the key: many estimates, for the newest of many keys alone."""
+        if self._asked is not None or self._fault is not None or self._question == self._advised:
+            return
+        self._asked = self._question
+        self.ask("advice", self._asked.answer)
+
+    def _take_answer(self, value: object) -> None:
+        asked, self._asked = self._asked, None
+        if asked != self._question:
+            self._seek()
+        elif isinstance(value, Advice):
+            self._take_advice(value)
+
+    def _catch_up(self) -> None:
+        """Have the advice for what stands there now, before anything is built on it."""
+        if self._fault is not None or self._question == self._advised:
+            return
+        self.forget("advice")
+        self._asked = None
+        self._estimate()
+        with suppress(TailfinError):  # said where the settings are changed
+            self._take_advice(self._question.answer())
+
+    def _take_advice(self, found: Advice) -> None:
+        if found.suggestions != self.draft.suggestions:
+            draft = replace(self.draft, suggestions=found.suggestions)
+            self._resolved = draft.resolve(placeholders=True)
+            self.change(draft)
+            self._estimate()
+        self._remedies, self._advised = found.remedies, self._question
 
     # Drawing.
 
@@ -344,7 +365,7 @@ class MethodPane(Pane):
         fixes = self.query_one("#fixes", Rows)
         fixes.display = bool(self._remedies)
         fixes.styles.height = len(self._remedies)
-        fixes.fill([Row(str(n), _remedy_line(n, one)) for n, one in enumerate(self._remedies)])
+        fixes.fill([Row(str(n), remedy_line(n, one)) for n, one in enumerate(self._remedies)])
 
     def _memory(self, width: int) -> list[Line]:
         need = self._need
@@ -366,12 +387,5 @@ class MethodPane(Pane):
         if self._editing and isinstance(event.widget, ValueInput) and self._fault is None:
             self._editing = ""
             self.query_one("#editor").display = False
-            self._suggest()
+            self._seek()
             self.call_after_refresh(self._draw)
-
-
-def _remedy_line(number: int, remedy: Remedy) -> Line:
-    costs = "" if remedy.cost == "none" else f", costs {remedy.cost}"
-    enough = "fits" if remedy.fits else "not enough alone"
-    key = ("  f", "key") if number == 0 else ("", "")
-    return line(remedy.says, (f"  {gib(remedy.peak_gib)} GiB, {enough}{costs}", "dim"), key)

@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from engine.fields import ESSENTIAL, all_fields, applies, describe, written
+from engine.fields import ESSENTIAL, all_fields, applies, describe, parse, written
 from engine.settings import Resolved
 from engine.spec import Spec
 from tui.draft import YOU
@@ -142,3 +142,14 @@ def value_of(spec: Spec, path: str) -> object:
     for name in path.split("."):
         value = getattr(value, name)
     return value
+
+
+def turned(path: str, now: object, by: int) -> object:
+    """The value of a choice or a switch `by` turns on from this one; of others the value itself."""
+    field = describe(path)
+    if field.kind == "switch":
+        return not now
+    if field.kind != "choice":
+        return now
+    at = field.choices.index(written(now)) if written(now) in field.choices else -by
+    return parse(path, field.choices[(at + by) % len(field.choices)])
