@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,6 @@ class DataPane(Pane):
         # question -> when it was asked, for the seconds on the screen
         self._asked: dict[str, float] = {}
         self._pause: Timer | None = None
-        self._seconds: Timer | None = None
         self._recent: tuple[RecentData, ...] = ()
         self._completions: tuple[str, ...] = ()
         self._is_typing = False
@@ -85,7 +85,7 @@ class DataPane(Pane):
 
     def on_mount(self) -> None:
         self.ask("recent", lambda: recent_data(self.tailfin.options.runs))
-        self._seconds = self.set_interval(1.0, self._tick)
+        self.set_interval(1.0, self._tick)
         self._read_missing()
         if is_to_count(self.draft):
             self._count()
@@ -225,11 +225,10 @@ class DataPane(Pane):
         from tui.screens.picker import PickerScreen
 
         question = HELD if self._field(HELD).has_focus else ROWS
-        typed = Path(self._path(question) or self._path(ROWS)).expanduser()
-        folder = typed if typed.is_dir() else typed.parent
+        typed = self._path(question) or self._path(ROWS) or "."
         title = "Choose a data file" if question == ROWS else "Choose a file of held-out rows"
         self.app.push_screen(
-            PickerScreen(title, folder.resolve() if folder.is_dir() else Path.cwd(), folders=False),
+            PickerScreen(title, Path(os.path.expanduser(typed)), folders=False),
             lambda path: self._take(question, str(path)) if path is not None else None,
         )
 

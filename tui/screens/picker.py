@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -68,6 +69,9 @@ class PickerScreen(Asking, Modal[Path | None]):
         self.call_after_refresh(self._draw)
 
     def answered(self, question: str, value: object) -> None:
+        if isinstance(value, Path):
+            self.dismiss(value)
+            return
         assert isinstance(value, _Seen)
         self._listing, self._is_model = value.listing, value.is_model
         self._folder = value.listing.folder
@@ -120,19 +124,26 @@ class PickerScreen(Asking, Modal[Path | None]):
     def _go_typed(self) -> None:
         path = Path(os.path.expanduser(self._typed))
         path = path if path.is_absolute() else self._folder / path
-        if os.path.isfile(path) and not self._wants_folder:
-            self.dismiss(path)
-        else:
-            self._go(path)
+        self._go(path, is_typed=True)
 
-    def _go(self, folder: Path, *, nearest: bool = False) -> None:
-        """Show a folder; `nearest` takes the closest one above where there is none of that name."""
+    def _go(self, folder: Path, *, nearest: bool = False, is_typed: bool = False) -> None:
+        """Show a folder; `nearest` takes the closest one above where there is none of that name.
+
+        What `is_typed` may be a file, which is chosen then.
+        """
         self._from = self._folder.name if folder == self._folder.parent else ""
         self._listing = None
         self._folder = folder
         self.query_one(Input).value = ""
         self._draw()
-        self.ask("list", lambda: _look(folder, nearest=nearest))
+        takes_file = is_typed and not self._wants_folder
+
+        def look() -> _Seen | Path:
+            if takes_file and os.path.isfile(folder):
+                return folder
+            return _look(folder, nearest=nearest)
+
+        self.ask("list", look)
 
     def _open(self, key: str) -> None:
         if self._listing is None:
@@ -238,6 +249,15 @@ class _Seen:
 
 def _look(folder: Path, *, nearest: bool) -> _Seen:
     # os.path's questions answer no where those of Path raise: too long a name, a NUL.
-    while nearest and not os.path.isdir(folder) and folder != folder.parent:
-        folder = folder.parent
+    if nearest:
+        folder = _nearest(folder)
     return _Seen(list_folder(folder), looks_like_model(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder or the closest one above it; of a relative path, from where we are."""
+    with contextlib.suppress(OSError):  # where we are may be gone
+        folder = Path(os.path.abspath(folder))
+    while not os.path.isdir(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder

@@ -30,7 +30,6 @@ class QuestionsScreen(Asking, Modal[Path | None]):
     def __init__(self, run: RunFolder) -> None:
         super().__init__(classes="box small")
         self._run = run
-        self._path: Path | None = None
 
     def compose(self) -> ComposeResult:
         yield Sheet([line(("Questions of your own", "title"))], id="box-title")
@@ -57,14 +56,14 @@ class QuestionsScreen(Asking, Modal[Path | None]):
         if not typed:
             self._note([line(("Name a file.", "warn"))])
             return
-        self._path = Path(os.path.abspath(os.path.expanduser(typed)))
-        path = self._path
         self._note([line(("Reading it ...", "dim"))])
 
-        def read() -> int:
+        def read() -> Path:
             from engine.evaluate.questions import read_questions
 
-            return len(read_questions(path))
+            path = Path(os.path.abspath(os.path.expanduser(typed)))
+            read_questions(path)
+            return path
 
         self.ask("read", read)
 
@@ -78,9 +77,7 @@ class QuestionsScreen(Asking, Modal[Path | None]):
         """Find the file by walking through the folders."""
         from tui.screens.picker import PickerScreen
 
-        typed = Path(self.query_one(PathInput).value.strip()).expanduser()
-        folder = typed if typed.is_dir() else typed.parent
-        start = folder.resolve() if folder.is_dir() else Path.cwd()
+        start = Path(os.path.expanduser(self.query_one(PathInput).value.strip() or "."))
         title = "Choose a file of questions"
         self.app.push_screen(PickerScreen(title, start, folders=False), self._take)
 
@@ -89,8 +86,8 @@ class QuestionsScreen(Asking, Modal[Path | None]):
             width = max(self.size.width - 6, 20)
             said = wrapped(value.message, width, "warn")
             self._note([*said, *wrapped(f"Do: {value.hint}", width)])
-        else:
-            self.dismiss(self._path)
+        elif isinstance(value, Path):
+            self.dismiss(value)
 
     def _take(self, path: Path | None) -> None:
         if path is not None:
