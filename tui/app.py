@@ -14,6 +14,7 @@ from textual import events
 from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
 
 from engine.runs.store import RunFolder, name_of, possible_roots, runs_root
@@ -204,7 +205,14 @@ class TailfinApp(App[list[str]]):
         self.leave()
 
     def on_resize(self, event: events.Resize) -> None:
-        is_small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
+        self.fit_terminal(event.size)  # textual's own handler, which keeps it, comes after this one
+
+    def fit_terminal(self, size: Size | None = None) -> None:
+        """What says that the terminal is too small stands above everything, just while it is."""
+        if not self.screen_stack:  # the app has ended in the meantime
+            return
+        width, height = size or self.size
+        is_small = width < LEAST[0] or height < LEAST[1]
         if is_small and not isinstance(self.screen, SmallScreen):
             self.push_screen(SmallScreen())
         elif not is_small and isinstance(self.screen, SmallScreen):
@@ -230,3 +238,4 @@ class TailfinApp(App[list[str]]):
         while isinstance(self.screen, ModalScreen):
             self.pop_screen()
         self.switch_screen(screen)
+        self.fit_terminal()

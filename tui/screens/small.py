@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -24,6 +24,19 @@ class SmallScreen(Modal[None]):
 
     def on_mount(self) -> None:
         self._say()
+
+    def on_screen_suspend(self) -> None:
+        """An answer that came meanwhile opened something above it."""
+        self._fit_terminal()
+
+    def on_screen_resume(self) -> None:
+        """What stood above it was closed, perhaps in a terminal that is large enough by now."""
+        self._fit_terminal()
+
+    def _fit_terminal(self) -> None:
+        from tui.app import TailfinApp
+
+        self.app.call_later(cast(TailfinApp, self.app).fit_terminal)
 
     def on_resize(self) -> None:
         self._say()
