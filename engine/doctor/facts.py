@@ -100,13 +100,16 @@ class LimitFacts:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """One file system and what of ours lies on it: `cache`, `runs`, `temporary files`, `system`."""
+    """One file system and what of ours lies on it: `cache`, `runs`, `temporary files`, `system`.
+
+    `unwritable` are those of our places, role and path, in which nothing can be made.
+    """
 
     path: str
     total_gib: float
     free_gib: float
     roles: tuple[str, ...] = ()
-    unwritable: tuple[str, ...] = ()
+    unwritable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

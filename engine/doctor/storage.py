@@ -75,12 +75,12 @@ def check_writable(box: Box) -> list[Finding]:
         Finding(
             "disk.read-only",
             "fail",
-            f"The folder for {role} may not be written.",
+            f"The folder for {role} may not be written, or is none.",
             f"export {variables[role]}=/a/folder/you/may/write",
-            volume.path,
+            path,
         )
         for volume in box.storage.volumes
-        for role in volume.unwritable
+        for role, path in volume.unwritable
         if role in variables
     ]
 
@@ -118,8 +118,13 @@ def _volume(members: Sequence[tuple[str, Path]]) -> Volume:
         total_gib=usage.total / GIB,
         free_gib=usage.free / GIB,
         roles=tuple(role for role, _ in members if role),
-        unwritable=tuple(role for role, path in members if role and not os.access(path, os.W_OK)),
+        unwritable=tuple((role, str(path)) for role, path in members if role and not _takes(path)),
     )
+
+
+def _takes(path: Path) -> bool:
+    """Whether something can be made in it."""
+    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
 
 
 def _mount_point(path: Path) -> Path:

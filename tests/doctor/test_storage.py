@@ -48,14 +48,22 @@ def test_a_volume_in_use_is_not_spare(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     (volume,) = read_storage([("runs", tmp_path)], candidates=[]).volumes
-    assert volume.unwritable == ("runs",)
+    assert volume.unwritable == (("runs", str(tmp_path)),)
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / "runs"
+    file.touch()
+    (volume,) = read_storage([("runs", file)], candidates=[]).volumes
+    assert volume.unwritable == (("runs", str(file)),)
 
 
 def test_unwritable_names_its_variable() -> None:
-    facts = StorageFacts((replace(ROOMY, unwritable=("model cache",)),))
+    facts = StorageFacts((replace(ROOMY, unwritable=(("model cache", "/mnt/hf"),)),))
     finding = only(check_writable(box(storage=facts)))
     assert finding.severity == "fail"
     assert "HF_HOME" in finding.fix
+    assert finding.where == "/mnt/hf"
 
 
 @pytest.mark.parametrize(
