@@ -179,6 +179,7 @@ class ReviewPane(Pane):
                 self.tailfin.open_run(value)
                 return
             case "start", TailfinError():
+                self.tailfin.starting = None  # said here: no need to say it in the shell again
                 self._refuse(value)
             case "start", _:
                 error = self.draft.start.error

@@ -49,6 +49,7 @@ class ResumeScreen(Asking, Modal[None]):
         from engine.runs.resume import ResumePlan
 
         if isinstance(value, TailfinError):
+            self._tailfin.starting = None
             self._refuse(value)
         elif question == "prepare" and isinstance(value, ResumePlan):
             self._plan = value
