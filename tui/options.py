@@ -7,7 +7,7 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn, cast
+from typing import Literal, NoReturn
 
 from engine.errors import TailfinError
 from engine.runs.store import RunFolder

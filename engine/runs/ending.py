@@ -218,8 +218,8 @@ def _message(case: _Case) -> str:
         return f"{_sentence(said)} {case.fault.meaning}"
     if case.kind == "crash" and is_device_assert(f"{said}\n{case.trace_text}"):
         return (
-            f"{_sentence(said)} A check inside a kernel failed: an index was out of range, mostly a token "
-            "that the model has no embedding for. The card is well."
+            f"{_sentence(said)} A check inside a kernel failed: an index was out of range, mostly "
+            "a token that the model has no embedding for. The card is well."
         )
     return said or _title(case)
 

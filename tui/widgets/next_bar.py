@@ -12,7 +12,6 @@ from textual.strip import Strip
 from tui.draw.line import Line, line
 from tui.widgets.sheet import Sheet
 
-
 # Cells of a label that stands whole in the line of keys.
 _SHORT = 16
 
