@@ -72,6 +72,11 @@ class WizardScreen(TailfinScreen):
     async def on_mount(self) -> None:
         await self.show_step(self.step)
 
+    def on_unmount(self) -> None:
+        # A run counts for itself: nobody waits for this one any more.
+        if self.draft.counting is not None:
+            self.draft.counting.cancel()
+
     @property
     def pane(self) -> Pane | None:
         """The step that is shown."""
@@ -99,7 +104,9 @@ class WizardScreen(TailfinScreen):
     def on_pane_changed(self, message: Pane.Changed) -> None:
         if message.pane is not self.pane:
             return  # a pane that was left while it still asked something
-        self.draft = message.draft
+        counting, self.draft = self.draft.counting, message.draft
+        if counting is not None and counting is not self.draft.counting:
+            counting.cancel()  # it is of other rows or of another model, or has ended
         pane, bars = self.pane, self.query(NextBar)
         if pane is None or not bars:
             return
