@@ -143,6 +143,23 @@ def seen_in(app: WizardApp, widget: Widget) -> list[str]:
     return ["".join(part.text for part in strip.crop(left, right)) for strip in rows]
 
 
+def test_the_details_are_read_on_from_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    Doctor(monkeypatch, BROKEN)
+    app = WizardApp()
+
+    async def act(_: TailfinApp, pilot: Pilot[list[str]]) -> None:
+        await until(app, pilot, lambda: app.draft.box is not None)
+        await until(app, pilot, "more lines: PgDn to read on")
+        paper, first = app.pane.query_one("#finding", Paper), chosen_id(app)
+        assert isinstance(app.focused, NextBar)
+        for _page in paper.whole:
+            await pilot.press("pagedown")
+        await until(app, pilot, "End. PgUp goes back")
+        assert chosen_id(app) == first
+
+    drive(act, app=app, size=(60, 16))
+
+
 def test_the_details_stand_beside_the_list_where_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_counted_and_other_text_begins_at_its_beginning() -
             paper = app.query_one(Paper)
             paper.put(_lines(9))
             await pilot.pause()
-            assert paper.text.splitlines()[-1] == "5 more lines: Tab, then Down, to read on"
+            assert paper.text.splitlines()[-1] == "5 more lines: PgDn to read on"
             paper.focus()
             await pilot.press("down", "down")
             assert paper.text.startswith("line 2\n")

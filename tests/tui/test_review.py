@@ -364,6 +364,19 @@ def test_every_size_shows_the_facts_and_the_way_on(size: tuple[int, int], tmp_pa
     drive(act, app=app, size=size)
 
 
+def test_the_plan_is_read_on_from_the_bar(tmp_path: Path) -> None:
+    app = opened(known(demo_draft()), tmp_path)
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await until(app, pilot, "more lines: PgDn to read on")
+        await until(app, pilot, lambda: isinstance(app.focused, NextBar))
+        for _page in app.pane.query_one("#plan", Paper).whole:
+            await pilot.press("pagedown")
+        await until(app, pilot, "End. PgUp goes back")
+
+    drive(act, app=app, size=(60, 16))
+
+
 @pytest.mark.parametrize(
     ("free", "is_one_volume", "says"),
     [

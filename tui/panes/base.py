@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
 from tui.ask import Asking
 from tui.draft import Draft
+from tui.widgets.paper import Paper
 
 if TYPE_CHECKING:
     from tui.app import TailfinApp
@@ -24,6 +26,10 @@ class Pane(Asking, Vertical):
     can answer: where `stop` is empty, Enter on the bar below goes on.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pagedown", "page(1)", "read on", show=False),
+        Binding("pageup", "page(-1)", "read back", show=False),
+    ]
     DEFAULT_CSS = "Pane { height: 1fr; }"
     FORWARD: ClassVar[str] = "Continue"
 
@@ -71,6 +77,11 @@ class Pane(Asking, Vertical):
     def help_lines(self) -> list[str]:
         """What `?` says about this step."""
         return []
+
+    def action_page(self, by: int) -> None:
+        """Read on in what is written here, from the bar and from the fields."""
+        for paper in self.query(Paper):
+            paper.action_scroll_page(by)
 
     def change(self, draft: Draft) -> None:
         """Take a new draft and tell the wizard."""

@@ -50,8 +50,6 @@ class DataPane(Pane):
         Binding("s", "skip", "bad rows out or in"),
         Binding("f3", "browse", "browse files", key_display="F3"),
         Binding("r", "read", "read again"),
-        Binding("pagedown", "page(1)", "read on", show=False),
-        Binding("pageup", "page(-1)", "read back", show=False),
         Binding("down", "list", "to the list", show=False),
     ]
 
@@ -215,10 +213,6 @@ class DataPane(Pane):
         self.change(draft)
         self._read_missing()
         self._field(ROWS).focus()
-
-    def action_page(self, by: int) -> None:
-        for paper in self.query(Paper):
-            paper.action_scroll_page(by)
 
     def action_browse(self) -> None:
         """Choose a file by walking through the folders."""

@@ -45,6 +45,14 @@ class FindingRows(Rows):
         Binding("enter", "open", "continue", key_display="Enter")
     ]
 
+    def action_page(self, by: int) -> None:
+        """Read on in the details where they do not fit, else turn a page of the list."""
+        details = self.screen.query_one("#finding", Paper)
+        if details.can_focus:
+            details.action_scroll_page(by)
+        else:
+            super().action_page(by)
+
 
 class FindingsView(Container):
     """A list of findings; from 100 columns on the details stand at its right, else below.

@@ -15,7 +15,10 @@ from tui.widgets.sheet import Sheet
 
 
 class Paper(Sheet, can_focus=True):
-    """Lines of which `put` shows the first; arrows move on where there are more."""
+    """Lines of which `put` shows the first; arrows move on where there are more.
+
+    Whoever holds one pages it by PgDn and PgUp from elsewhere: it says so while it has no focus.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_by(-1)", "up", show=False),
@@ -92,7 +95,7 @@ class Paper(Sheet, can_focus=True):
         self._at = max(0, min(self._at, hidden + 1))
         seen = list(self._whole[self._at : self._at + height - 1])
         below = len(self._whole) - self._at - len(seen)
-        keys = "Up and Down" if self.has_focus else "Tab, then Down,"
-        says = f"{below} more lines: {keys} to read on" if below else "End. Up goes back"
+        on, back = ("Up and Down", "Up") if self.has_focus else ("PgDn", "PgUp")
+        says = f"{below} more lines: {on} to read on" if below else f"End. {back} goes back"
         seen.append(fit(line((says, "accent" if self.has_focus else "dim")), width))
         self.show(seen)
