@@ -9,7 +9,7 @@ endif
 BOOTSTRAP = "$(PYTHON)" -m engine.setup.bootstrap --torch-index "$(TORCH_INDEX)"
 VENV = .venv/bin
 
-.PHONY: demo test setup bench gpu-bench clean python
+.PHONY: demo test setup bench gpu-bench pictures clean python
 
 demo: python
 	@$(BOOTSTRAP) --extra train
@@ -33,6 +33,11 @@ bench: python
 gpu-bench: python
 	@$(BOOTSTRAP) --extra train,dev
 	@$(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py --device cuda --hidden 2048 --length 1024
+
+# The pictures of the README and those the tests compare the screens with, drawn by the app.
+pictures: python
+	@$(BOOTSTRAP) --extra train,dev
+	@TAILFIN_SNAPSHOTS=write $(VENV)/python -m pytest -q tests/tui/test_snapshots.py tests/tui/test_monitor.py
 
 clean:
 	rm -rf .venv .venv.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -50,13 +50,13 @@ def words(svg: str) -> list[str]:
     return [lines[height].replace("\xa0", " ").rstrip() for height in sorted(lines)]
 
 
-def check(app: TailfinApp, name: str) -> None:
-    """Fail with a diff where the screen is not its picture any more."""
+def check(app: TailfinApp, name: str, path: Path | None = None) -> None:
+    """Fail with a diff where the screen is not its picture any more; `path` names another file."""
     width, height = app.size
-    path = FOLDER / f"{name}-{width}x{height}.svg"
+    path = path or FOLDER / f"{name}-{width}x{height}.svg"
     now = picture(app)
     if os.environ.get("TAILFIN_SNAPSHOTS") == "write":
-        FOLDER.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(now, encoding="utf-8")
         return
     assert path.is_file(), f"{path.name} is missing: draw it with TAILFIN_SNAPSHOTS=write"

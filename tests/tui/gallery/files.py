@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,8 @@ RECENT = (
     RecentData("/workspace/data/contracts-de.parquet", "run 20261123-152000-legal-de"),
     RecentData("/opt/tailfin/samples/good.jsonl", "comes with tailfin"),
 )
+# Two files are read in two threads, and the answer is caught in one place.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class Reader:
@@ -188,7 +191,7 @@ def _read(path: str, words: Sequence[str]) -> Inspection | Unreadable:
 
     parser = argparse.ArgumentParser()
     data_command.configure(parser)
-    with pytest.MonkeyPatch.context() as patch:
+    with _ONE_AT_A_TIME, pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.cli.data.print_json", catch)
         data_command.run(parser.parse_args([*words, "--json"]))
     return parse_answer(said[0], path)

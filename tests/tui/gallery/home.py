@@ -11,12 +11,12 @@ from engine.runs.state import Observed
 from engine.runs.status import Status
 from engine.runs.store import RunFolder
 from tests.tui.gallery.course import DATA, MODEL, STEPS, Course, make_step, trained
-from tests.tui.gallery.scene import NOW, Scene, Stage, scene
+from tests.tui.gallery.scene import NOW, ROOT, Scene, Stage, scene
 from tui.options import Options
 from tui.runs_view import RunsView, RunView
 from tui.screens.home import HomeScreen
 
-ROOT, SECOND = Path("/workspace/tailfin/runs"), Path("/home/mia/try/runs")
+SECOND = Path("/home/mia/try/runs")
 _DAY = 86_400.0
 
 

@@ -27,9 +27,11 @@ from tui.options import Opening, Options
 
 # 2026-11-24 15:20 UTC
 NOW = 1_795_533_600.0
+# Where the runs of every scene seem to lie: the volume of a rented box.
+ROOT = Path("/workspace/tailfin/runs")
 SIZES = ((80, 24), (120, 40))
-# Threads of textual's and asyncio's own, which wait for work and never end by themselves.
-_LASTING = ("asyncio_", "ThreadPoolExecutor", "MainThread", "pytest_timeout")
+# Threads that wait for work and never end by themselves: asyncio's own, a chat session's.
+_LASTING = ("chat", "asyncio_", "ThreadPoolExecutor", "MainThread", "pytest_timeout")
 _PATIENCE_S = 20.0
 # Before a text that is pasted rather than typed.
 PASTE = "paste:"
@@ -91,6 +93,7 @@ _MODULES = (
     "wizard_review",
     "watched",
     "ended",
+    "delivered",
     "overlays",
 )
 _SCENES: dict[str, Maker] = {}
@@ -175,6 +178,30 @@ async def settle(app: TailfinApp, pilot: Pilot[list[str]], is_busy: Callable[[],
         seen = now
 
 
+def _keep_harmless(stage: Stage) -> None:
+    """Whatever key is pressed in a scene, it starts no process and writes into no run."""
+    from tests.tui.gallery.boxes import GOOD, RTX_4090, be_on
+
+    be_on(stage, GOOD, RTX_4090)
+    # The review takes no Enter while it cannot have been read yet; here nobody reads.
+    stage.set("tui.screens.wizard.READ_S", 0.0)
+    stage.set("engine.runs.acts.request", lambda run, name: "id-1")
+    # The folders of runs are made up, so no run would be found by its id.
+    stage.set("tui.app.TailfinApp.name_of", lambda app, run: run.id)
+    for name in (
+        "engine.evaluate.start.start_evaluation",
+        "engine.export.start.start_export",
+        "engine.runs.resume.resume_training",
+        "tui.panes.review._begin_run",
+        "tui.screens.chat.start_session",
+    ):
+        stage.set(name, _refuse)
+
+
+def _refuse(*said: object, **how: object) -> NoReturn:
+    raise TailfinError("Nothing is started in a scene.", "Look at it.")
+
+
 @contextmanager
 def _stage() -> Iterator[Stage]:
     """An empty home folder in UTC, and nothing of this machine's own settings."""
@@ -183,13 +210,15 @@ def _stage() -> Iterator[Stage]:
         patch.chdir(home)
         for name, value in (("HOME", str(home)), ("TZ", "UTC"), ("LC_ALL", "C.UTF-8")):
             patch.setenv(name, value)
-        for name in ("NO_COLOR", "TMUX", "TAILFIN_RUNS", "TAILFIN_UI", "XDG_CACHE_HOME"):
+        patch.setenv("TAILFIN_RUNS", str(ROOT))
+        for name in ("NO_COLOR", "TMUX", "TAILFIN_UI", "XDG_CACHE_HOME"):
             patch.delenv(name, raising=False)
         for name in [n for n in os.environ if n.startswith(("HF_", "CUDA_"))]:
             patch.delenv(name)
         patch.setenv("HF_HUB_OFFLINE", "1")
         time.tzset()
         stage = Stage(patch)
+        _keep_harmless(stage)
         try:
             yield stage
         finally:

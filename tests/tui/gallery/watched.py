@@ -26,8 +26,7 @@ from tests.tui.gallery.course import (
     make_step,
     trained,
 )
-from tests.tui.gallery.home import ROOT
-from tests.tui.gallery.scene import NOW, Scene, Stage, scene
+from tests.tui.gallery.scene import NOW, ROOT, Scene, Stage, scene
 from tests.tui.scenes import FakeFeed, FakeGauges
 from tui.feed import ReplayFeed
 from tui.options import Options
@@ -176,7 +175,6 @@ def watch_notices(stage: Stage) -> Scene:
 @scene
 def watch_asked_to_save(stage: Stage) -> Scene:
     course = trained(_START, 312)
-    stage.set("engine.runs.acts.request", lambda run, name: "id-1")
     return _watch(course, "step 312", ("s", "A checkpoint was asked for"))
 
 

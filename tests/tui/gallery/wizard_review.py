@@ -9,9 +9,8 @@ from engine.doctor.checks import examine
 from engine.pace import Pace
 from tests.tui.gallery.boxes import CPU_ONLY, FAILING, GOOD, RAM
 from tests.tui.gallery.files import SUPPORT, read_here
-from tests.tui.gallery.home import ROOT
 from tests.tui.gallery.models import FREE_BYTES
-from tests.tui.gallery.scene import Scene, Stage, scene
+from tests.tui.gallery.scene import ROOT, Scene, Stage, scene
 from tests.tui.gallery.wizard_method import big_draft, draft_with_data
 from tui.draft import Draft
 from tui.panes.prediction import suggestions_for
@@ -24,9 +23,8 @@ def _review(
     stage: Stage, draft: Draft, ready: str = "run folder", *, free: int = FREE_BYTES
 ) -> Scene:
     read_here(stage)
-    stage.set("tui.panes.review.runs_root", lambda chosen: ROOT)
-    stage.set("tui.panes.review._free", lambda root: free)
-    stage.set("engine.hub.cache.free_bytes", lambda root: FREE_BYTES)
+    stage.set("engine.hub.cache.free_bytes", lambda root: free if root == ROOT else FREE_BYTES)
+    stage.set("engine.hub.cache.is_one_volume", lambda *folders: False)
     stage.set("engine.hub.cache.cache_root", lambda: Path("/workspace/hf/hub"))
     stage.set("engine.pace.expected", lambda *said: _PACE)
     stage.set("engine.runs.store.list_runs", lambda chosen=None: [])
