@@ -68,8 +68,14 @@ class Asking(MessagePump):
         message.stop()
         if isinstance(message.value, _Broken):
             raise message.value.error
-        if message.serial == self._serial(message.question):
+        if message.serial == self._serial(message.question) and not self.is_being_left:
             self.answered(message.question, message.value)
+
+    @property
+    def is_being_left(self) -> bool:
+        """Whether the asker is being taken off the screen, its parts perhaps already."""
+        # What textual 8.2.8 marks at once; the rest of it knows only when all are gone.
+        return bool(getattr(self, "_pruning", False)) or self._closing or self._closed
 
     def _serial(self, question: str) -> int:
         return self._numbers().get(question, 0)

@@ -57,6 +57,11 @@ class Pane(Asking, Vertical):
         return cast(TailfinApp, self.app)
 
     @property
+    def is_there(self) -> bool:
+        """Whether it can be drawn: once it is being left, its parts go before it does."""
+        return self.is_mounted and self.size.width > 0 and not self.is_being_left
+
+    @property
     def stop(self) -> str:
         """What is in the way of going on, as a short sentence; empty for nothing."""
         return ""

@@ -339,7 +339,7 @@ class DataPane(Pane):
     # Drawing.
 
     def _tick(self) -> None:
-        if self._asked:
+        if self._asked and self.is_there:
             self._say()
 
     def _say(self) -> None:
@@ -348,7 +348,7 @@ class DataPane(Pane):
         self.query_one("#said", Sheet).show(said if is_short else [BLANK, *said, BLANK])
 
     def _draw(self) -> None:
-        if not self.size.width:
+        if not self.is_there:
             return
         self._say()
         self._show_completions()
@@ -360,6 +360,8 @@ class DataPane(Pane):
         self.refresh_bindings()
 
     def _draw_found(self) -> None:
+        if not self.is_there:
+            return
         report, sample = self.query_one("#report", Paper), self.query_one("#sample", Paper)
         width, state = max(report.content_size.width, 20), self.state
         drawn = state.report(width)

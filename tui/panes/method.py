@@ -317,7 +317,7 @@ class MethodPane(Pane):
     # Drawing.
 
     def _draw(self) -> None:
-        if not self.is_mounted:
+        if not self.is_there:
             return
         self.query_one(SettingRows).show_settings(
             self._resolved, self.draft.choices, all_of_them=self._shows_all

@@ -257,7 +257,7 @@ class ModelPane(Pane):
     # Drawing.
 
     def _draw(self) -> None:
-        if not self.size.width:
+        if not self.is_there:
             return
         paper = self.query_one(Paper)
         paper.put(self._facts(max(paper.content_size.width, 20)))

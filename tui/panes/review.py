@@ -301,7 +301,7 @@ class ReviewPane(Pane):
     # Drawing.
 
     def _draw(self) -> None:
-        if not self.is_mounted:
+        if not self.is_there:
             return
         said = self.query_one("#start-said", Sheet)
         said.show([BLANK, *((("  ", ""), *text) for text in self._said), BLANK])
