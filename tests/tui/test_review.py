@@ -3,107 +3,41 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
-from engine.bundled import bundled
 from engine.cli.main import main
-from engine.data.inspect import Inspection, Inspector
-from engine.doctor.checks import Group
 from engine.errors import TailfinError
-from engine.findings import Finding
-from engine.hub.cache import cache_root
-from engine.memory.cards import Card
-from engine.memory.model_config import read_config
-from engine.memory.model_shape import read_shape
 from engine.runs.create import spec_text
 from engine.runs.store import RunFolder
 from engine.settings import load_spec
 from tests.tui.pilots import drive, screen_lines, screen_text, until
-from tests.tui.wizards import WizardApp
+from tests.tui.review_step import (
+    MODEL,
+    SAMPLES,
+    SIZES,
+    Keys,
+    Launches,
+    known,
+    opened,
+    press_enter,
+    said,
+    told,
+)
 from tui.app import TailfinApp
 from tui.clipboard import copied_file
 from tui.draft import Draft, demo_draft
-from tui.model_lookup import look_up
 from tui.panes.review import ReviewPane
-from tui.screens.confirm import ConfirmScreen
 from tui.screens.reading import ReadingScreen
 from tui.widgets.next_bar import NextBar
 from tui.widgets.paper import Paper
-
-SAMPLES = bundled("samples")
-MODEL = str(SAMPLES / "model")
-RAM = Card("RAM", 16.0, (0, 0), 0.0, is_gpu=False, taken_gib=4.0)
-SIZES = [(80, 24), (120, 40), (60, 16), (200, 50)]
-FAILURE = Finding("gpu.driver-too-old", "fail", "The driver is [red]too old[/red].", "Get another.")
-Keys = Pilot[list[str]]
-
-
-def inspected(path: Path | str) -> Inspection:
-    reader = Inspector()
-    reader.start(path)
-    found = reader.result()
-    assert isinstance(found, Inspection)
-    return found
-
-
-def known(draft: Draft, card: Card = RAM) -> Draft:
-    """The draft as the steps before leave it."""
-    held = draft.text("data.eval_path")
-    return replace(
-        draft,
-        card=card,
-        shape=read_shape(read_config(MODEL).config),
-        inspection=inspected(draft.text("data.path")),
-        held_out=inspected(held) if held else None,
-    )
-
-
-class Launches:
-    """Stands in for the detached process; everything before it is real."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.runs: list[RunFolder] = []
-        self.opened: list[RunFolder] = []
-        self.may_start = threading.Event()
-        self.may_start.set()
-        patch.setattr("engine.runs.create.launch", self._launch)
-        patch.setattr(TailfinApp, "open_run", lambda _, run: self.opened.append(run))
-
-    def _launch(self, run: RunFolder, command: object) -> None:
-        self.may_start.wait(20)
-        self.runs.append(run)
 
 
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> Launches:
     return Launches(monkeypatch)
-
-
-def opened(draft: Draft, runs: Path) -> WizardApp:
-    return WizardApp(draft, "review", runs)
-
-
-def said(app: WizardApp) -> str:
-    """Everything the review says, on one line."""
-    return " ".join(
-        "".join(text for text, _ in line).strip()
-        for paper in app.pane.query(Paper)
-        for line in paper.whole
-    )
-
-
-async def told(app: WizardApp, pilot: Keys, text: str) -> None:
-    await until(app, pilot, lambda: bool(app.screen.query("#plan")) and text in said(app))
-
-
-async def press_enter(app: WizardApp, pilot: Keys) -> None:
-    await until(app, pilot, lambda: isinstance(app.focused, NextBar))
-    await pilot.press("enter")
 
 
 def test_the_demo_is_told_in_plain_words(tmp_path: Path) -> None:
@@ -249,44 +183,6 @@ def test_what_fails_at_the_start_is_said_and_nothing_is_lost(
     assert len(launches.runs) == 1
 
 
-def test_failures_of_the_box_block_with_words(tmp_path: Path, launches: Launches) -> None:
-    draft = replace(known(demo_draft()), groups=(Group("GPU", (FAILURE,)),))
-    app = opened(draft, tmp_path)
-
-    async def act(_: TailfinApp, pilot: Keys) -> None:
-        await told(app, pilot, "The driver is [red]too old[/red].")
-        assert said(app).startswith("FAIL  The driver")
-        assert app.pane.stop == "1 failure of the box: fix, then step 1."
-        await pilot.press("ctrl+n", "enter")
-        assert app.wizard.step == "review"
-
-    drive(act, app=app)
-    assert launches.runs == []
-
-
-@pytest.mark.parametrize("answer", ["escape", "n", "y"])
-def test_a_budget_that_does_not_fit_is_asked_about(
-    answer: str, tmp_path: Path, launches: Launches
-) -> None:
-    tiny = Card("RAM", 0.6, (0, 0), 0.0, is_gpu=False)
-    app = opened(known(demo_draft(), tiny), tmp_path)
-
-    async def act(_: TailfinApp, pilot: Keys) -> None:
-        await told(app, pilot, "FAIL: Needs")
-        await press_enter(app, pilot)
-        await until(app, pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        assert launches.runs == []
-        await pilot.press(answer)
-        await until(app, pilot, lambda: not isinstance(app.screen, ConfirmScreen))
-        if answer == "y":
-            await until(app, pilot, lambda: bool(launches.opened))
-        else:
-            await pilot.pause(0.2)
-
-    drive(act, app=app)
-    assert len(launches.runs) == (answer == "y")
-
-
 def test_the_name_is_edited_here_and_enter_in_it_starts_nothing(
     tmp_path: Path, launches: Launches
 ) -> None:
@@ -362,69 +258,3 @@ def test_every_size_shows_the_facts_and_the_way_on(size: tuple[int, int], tmp_pa
             assert "End. Up goes back" in screen_text(app)
 
     drive(act, app=app, size=size)
-
-
-def test_the_plan_is_read_on_from_the_bar(tmp_path: Path) -> None:
-    app = opened(known(demo_draft()), tmp_path)
-
-    async def act(_: TailfinApp, pilot: Keys) -> None:
-        await until(app, pilot, "more lines: PgDn to read on")
-        await until(app, pilot, lambda: isinstance(app.focused, NextBar))
-        for _page in app.pane.query_one("#plan", Paper).whole:
-            await pilot.press("pagedown")
-        await until(app, pilot, "End. PgUp goes back")
-
-    drive(act, app=app, size=(60, 16))
-
-
-@pytest.mark.parametrize(
-    ("free", "is_one_volume", "says"),
-    [
-        ({"runs": 900, "cache": 0.001}, False, "are to be downloaded, but the model cache has"),
-        ({"runs": 0.001, "cache": 900}, False, "Checkpoints need"),
-        ({"runs": 1, "cache": 1}, True, "The download and the checkpoints need"),
-        ({"runs": 1, "cache": 1}, False, ""),
-    ],
-)
-def test_too_little_disk_is_said_before_the_run(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    free: dict[str, float],
-    is_one_volume: bool,
-    says: str,
-) -> None:
-    draft = known(demo_draft())
-    place = look_up(MODEL, "").place
-    app = opened(
-        replace(draft, place=replace(place, total_bytes=2**30, cached_bytes=2**20)), tmp_path
-    )
-    kept = {tmp_path: free["runs"], cache_root(): free["cache"]}
-    monkeypatch.setattr("engine.hub.cache.free_bytes", lambda path: int(kept[path] * 2**30))
-    monkeypatch.setattr("engine.hub.cache.is_one_volume", lambda *_: is_one_volume)
-
-    async def act(_: TailfinApp, pilot: Keys) -> None:
-        await told(app, pilot, "to download")
-        words = ("are to be downloaded", "Checkpoints need", "The download and the checkpoints")
-        assert [word for word in words if word in said(app)] == [
-            word for word in words if word in says
-        ]
-        assert says in said(app)
-
-    drive(act, app=app)
-
-
-def test_a_volume_that_cannot_be_asked_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(path: Path) -> int:
-        raise OSError(5, "Input/output error", str(path))
-
-    monkeypatch.setattr("engine.hub.cache.free_bytes", refuse)
-    app = opened(known(demo_draft()), tmp_path)
-
-    async def act(_: TailfinApp, pilot: Keys) -> None:
-        await told(app, pilot, "could not be used: Input/output error.")
-        await told(app, pilot, "Check that it exists")
-        assert not app.pane.stop
-
-    drive(act, app=app)
