@@ -48,13 +48,13 @@ def data_counting(stage: Stage) -> Scene:
 
 @scene
 def data_mapping(stage: Stage) -> Scene:
-    return _given(stage, "samples/formats/question_answer.csv", "Nobody knows these columns")
+    return _given(stage, "samples/formats/question_answer.csv", "> Read the file like this")
 
 
 @scene
 def data_mapping_fault(stage: Stage) -> Scene:
     """The same column twice."""
-    made = _given(stage, "samples/formats/question_answer.csv", "Nobody knows these columns")
+    made = _given(stage, "samples/formats/question_answer.csv", "> Read the file like this")
     return Scene(made.opens, made.ready, [("up up up up right enter", "the same column")])
 
 
