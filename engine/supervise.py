@@ -95,7 +95,7 @@ def _record(run: RunFolder, last: Exited | Stopped) -> None:
 
     A folder that somebody removed is not made again for it.
     """
-    if not run.control.is_dir() and not run.events.exists():
+    if not run.worker_log.exists():
         return
     if holder(run.worker_lock) is not None or fold_all(read_all(run.events)).ending:
         return
