@@ -42,6 +42,8 @@ def _with_screens(opening: Opening, options: Options) -> int:
 
     app = TailfinApp(opening, options)
     said = app.run(mouse=options.mouse) or []
+    if app.last_resort is not None:
+        app.last_resort.cancel()
     if app.starting is not None and not said:
         from tui.farewell import await_start
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,8 +31,15 @@ from tui.screens.small import LEAST, SmallScreen
 from tui.settle import settle
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from tui.runs_view import RunsView, RunsWatcher
     from tui.start import Start
+
+# So long an app that a signal ended may take to restore its terminal.
+_LAST_RESORT_S = 5.0
+# When the size is asked for once more, after it changed.
+_SIZE_CHECK_S = 0.2
 
 
 class TailfinApp(App[list[str]]):
@@ -71,6 +81,9 @@ class TailfinApp(App[list[str]]):
         self.starting: Start | None = None
         self._runs: RunsWatcher | None = None
         self._turns = KeyTurns(self)
+        self._size_check: Timer | None = None
+        # Cancelled by whoever ran the app, once it has ended by itself.
+        self.last_resort: threading.Timer | None = None
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         chosen = LIGHT if self.options.theme == "light" else DARK
@@ -109,7 +122,7 @@ class TailfinApp(App[list[str]]):
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Textual leaves both to Python, which dies with mouse and alternate screen still on.
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self.leave)
+                loop.add_signal_handler(number, self._leave_now)
 
     def get_default_screen(self) -> Screen[None]:
         """The screen the command line named, without an empty one painted before it."""
@@ -166,6 +179,13 @@ class TailfinApp(App[list[str]]):
         """End the app; what runs goes on."""
         self.exit(self.last_words)
 
+    def _leave_now(self) -> None:
+        """A signal's way out: where the terminal is gone, its last writes may hang for good."""
+        self.leave()
+        self.last_resort = threading.Timer(_LAST_RESORT_S, os.kill, (os.getpid(), signal.SIGKILL))
+        self.last_resort.daemon = True
+        self.last_resort.start()
+
     def action_leave(self) -> None:
         self.leave()
 
@@ -206,6 +226,16 @@ class TailfinApp(App[list[str]]):
 
     def on_resize(self, event: events.Resize) -> None:
         self.fit_terminal(event.size)  # textual's own handler, which keeps it, comes after this one
+        if self._size_check is None and not self.is_headless:
+            self._size_check = self.set_timer(_SIZE_CHECK_S, self._check_size)
+
+    def _check_size(self) -> None:
+        """Textual reads the size in a signal handler, which the next signal interrupts: while a
+        window is dragged, the last event may then tell an older size than the one before it."""
+        self._size_check = None
+        size = Size(*shutil.get_terminal_size())  # asked as textual asks
+        if size != self.size:
+            self.post_message(events.Resize(size, size))
 
     def fit_terminal(self, size: Size | None = None) -> None:
         """What says that the terminal is too small stands above everything, just while it is."""

@@ -25,6 +25,8 @@ from tui.widgets.sheet import Sheet
 _HELD: dict[str, Callable[[TailfinApp], object]] = {
     "_batch_count": lambda app: app,
     "_close_messages_no_wait": lambda app: app,
+    "_closed": lambda app: app.screen,
+    "_closing": lambda app: app.screen,
     "_exception": lambda app: app,
     "_exit_renderables": lambda app: app,
     "_interval": lambda app: app.set_timer(60, lambda: None),
