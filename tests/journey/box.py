@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -70,7 +70,17 @@ class Box:
         self, *words: str, columns: int = 80, lines: int = 24, env: Mapping[str, str] | None = None
     ) -> Terminal:
         """The app alone in a pseudo-terminal."""
-        command = [str(self.program), *words]
+        return self.terminal([str(self.program), *words], columns=columns, lines=lines, env=env)
+
+    def terminal(
+        self,
+        command: Sequence[str],
+        *,
+        columns: int = 80,
+        lines: int = 24,
+        env: Mapping[str, str] | None = None,
+    ) -> Terminal:
+        """A program of this box in a pseudo-terminal."""
         env = {**self.env, **(env or {})}
         return Terminal(command, columns=columns, lines=lines, env=env, cwd=self.work)
 

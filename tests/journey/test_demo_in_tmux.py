@@ -108,7 +108,7 @@ def _watch_it_train(terminal: Tmux, run_id: str) -> None:
     first = terminal.wait_for("q leaves, the run goes on", 60)
     says(first, run_id)
     terminal.wait_for(lambda text: "RUNNING  step" in text and " left " in text, TRAINING_S)
-    says(terminal.text, "loss ", "grad ", "tok/s ", "RAM", "saved ", "raw  smoothed", "lr ")
+    says(terminal.text, "loss ", "grad ", "tok/s ", "RAM", "saved ", "raw  ", "smoothed", "lr ")
     ended = terminal.wait_for("> [ Result ]", TRAINING_S)
     says(ended, "FINISHED", "100%", "Delivered step")
     says_not(ended, "the run goes on")
