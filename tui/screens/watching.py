@@ -65,6 +65,7 @@ class WatchingScreen(TailfinScreen):
         self._ticker: Timer | None = None
         self._since: dict[str, float] = {}  # question that is open -> when it was asked
         self._look_again = False
+        self._before: tuple[object, ...] = ("", True, False)  # the situation that is shown
 
     def turned(self) -> None:
         """Keys, title and the way on may be others now."""
@@ -128,6 +129,7 @@ class WatchingScreen(TailfinScreen):
                 self._take(value)
             case Reading():
                 is_first, self.reading = self.reading is None, value
+                self._turn()  # what the box warns of can be read too
                 if is_first:
                     self.draw()
             case TailfinError() if question != "gauges":
@@ -168,22 +170,26 @@ class WatchingScreen(TailfinScreen):
                 self._gauges.close()
 
     def _take(self, value: Seen | TailfinError) -> None:
-        before = self._situation()
         if isinstance(value, Seen):
             self.trouble, self.seen = None, value
             now = self.tailfin.clock()
             self.requests.hear(value.observed.status, now, is_live=value.is_live)
         else:
             self.trouble = value
-        if before != self._situation():
-            self._keep_pace()
-            self.turned()
+        self._turn()
         self.draw()
         if self.reading is None:
             self._ask_gauges()
         if self._look_again:
             self._look_again = False
             self._look()
+
+    def _turn(self) -> None:
+        """Follow a change of what the run is in."""
+        before, self._before = self._before, self._situation()
+        if before != self._before:
+            self._keep_pace()
+            self.turned()
 
     def _situation(self) -> tuple[object, ...]:
         state = self.seen.observed.state if self.seen else ""
