@@ -25,7 +25,6 @@ from tui.widgets.sheet import Sheet
 _HELD: dict[str, Callable[[TailfinApp], object]] = {
     "_batch_count": lambda app: app,
     "_close_messages_no_wait": lambda app: app,
-    "_closed": lambda app: app.screen,
     "_closing": lambda app: app.screen,
     "_exception": lambda app: app,
     "_exit_renderables": lambda app: app,
