@@ -356,8 +356,8 @@ class MethodPane(Pane):
             field = describe(self._editing)
             self.query_one("#edit-label", Sheet).show([line(f"> {field.label:<24} ")])
             said = self.query_one("#edit-said", Sheet)
-            fits = len(field.bounds) <= said.content_size.width  # the fault says it whole
-            said.show([line((field.bounds if fits else "", "dim"))])
+            fits = len(field.bounds) < said.content_size.width  # the fault says it whole
+            said.show([line((f" {field.bounds}" if fits else "", "dim"))])
 
     def _show_memory(self) -> None:
         width = max(self.size.width - 2, 20)

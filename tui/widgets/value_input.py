@@ -15,6 +15,7 @@ class ValueInput(LineInput):
     """The one line in which a setting is edited; Esc takes the edit back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "keep it", key_display="Enter"),
         Binding("escape", "cancel", "as it was", priority=True, key_display="Esc"),
         Binding("up", "leave(-1)", "up", show=False),
         Binding("down", "leave(1)", "down", show=False),
