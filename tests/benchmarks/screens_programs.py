@@ -69,7 +69,7 @@ def monitor(run: RunFolder) -> Program:
     """The monitor of a live run that lies in `FOLDER/runs`."""
     folder = run.path.parents[1]
     command = _tailfin("attach", run.id)
-    return Program("tailfin, monitor", command, ("tok/s", " of 1,000"), folder)
+    return Program("tailfin, monitor", command, ("tok/s", "/1,000"), folder)
 
 
 def replay(folder: Path, num_steps: int) -> Program:
@@ -87,7 +87,7 @@ def replay(folder: Path, num_steps: int) -> Program:
     run.events.write_bytes(b"".join(map(encode, events)))
     run.worker_log.write_text("the end of a long log\n", encoding="utf-8")
     command = _tailfin("replay", run.id, "--speed", "0")
-    markers = (f"{num_steps:,} of {num_steps:,}",)
+    markers = (f"{num_steps:,}/{num_steps:,}",)
     return Program(f"tailfin, replay of {num_steps:,} steps", command, markers, folder)
 
 
