@@ -253,7 +253,8 @@ class DataPane(Pane):
                 self._offer_mapping()
         self.announce()
         self._draw()
-        if self.stop and not self._is_typing and isinstance(self.screen.focused, PathInput):
+        # Nothing has the focus yet where the answer comes while the step is being shown.
+        if self.stop and not self._is_typing and isinstance(self.screen.focused, PathInput | None):
             self._go_where_it_stops()
 
     def _take(self, question: str, path: str) -> None:
