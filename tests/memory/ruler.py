@@ -6,6 +6,7 @@ those inside operators included.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +28,16 @@ class Reading:
 def measure(*stages: Callable[[], Any]) -> list[Reading]:
     """Allocations of stages that run one after the other; their results live to the end."""
     kept = []
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        for stage in stages:
-            kept.append(stage())
-            torch.empty(_MARK, dtype=torch.uint8)
+    # What earlier work left in cycles is released now, or it would count as released by a stage.
+    gc.collect()
+    gc.disable()
+    try:
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+            for stage in stages:
+                kept.append(stage())
+                torch.empty(_MARK, dtype=torch.uint8)
+    finally:
+        gc.enable()
     results = seen.profiler.kineto_results
     records = sorted(
         (event.start_ns(), event.nbytes())
