@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from tui.ask import Asking
 from tui.draw.line import Line, beside, line
+from tui.screens.sized import Sized
 from tui.widgets.keyline import KeyLine
 from tui.widgets.sheet import Sheet
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tui.app import TailfinApp
 
 
-class TailfinScreen(Asking, Screen[None]):
+class TailfinScreen(Sized, Asking, Screen[None]):
     """A whole-terminal screen. Subclasses give `heading`, `help_lines`, `body` and `draw`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,12 +7,13 @@ from typing import ClassVar, TypeVar
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from tui.screens.sized import Sized
 from tui.settle import settle
 
 T = TypeVar("T")
 
 
-class Modal(ModalScreen[T]):
+class Modal(Sized, ModalScreen[T]):
     """Textual hides the app's own keys behind a modal screen; the ways out stay here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
