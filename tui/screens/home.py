@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from engine.errors import TailfinError
 from engine.runs.store import RunFolder
-from tui.draw.line import BLANK, Line, clip_start, line
+from tui.draw.line import BLANK, Line, clip_start, line, wrapped
 from tui.draw.words import ago, short_path
 from tui.screens.base import TailfinScreen
 from tui.widgets.rows import Row, Rows
@@ -67,6 +67,7 @@ class HomeScreen(TailfinScreen):
         super().__init__()
         self._key = key
         self._view: RunsView | None = None
+        self._trouble: TailfinError | None = None
         self._ages: list[str] = []
         self._is_looking = False
         self._rests = 0
@@ -115,7 +116,8 @@ class HomeScreen(TailfinScreen):
         if question == "look":
             self._is_looking = False
         if isinstance(value, TailfinError):
-            self.query_one("#run-detail", Sheet).show([line((value.message, "warn"))])
+            self._trouble = value
+            self._draw_detail()
         else:
             self._take(cast("RunsView", value))
 
@@ -196,9 +198,9 @@ class HomeScreen(TailfinScreen):
             self.tailfin.open_failure(ended.run)
 
     def _take(self, view: RunsView) -> None:
-        if view == self._view:
+        if view == self._view and self._trouble is None:
             return
-        self._view = view
+        self._view, self._trouble = view, None
         self.show_heading()
         self._draw()
 
@@ -269,7 +271,10 @@ class HomeScreen(TailfinScreen):
         if width <= 0:
             return
         chosen = self._chosen
-        if chosen is not None:
+        if self._trouble is not None:
+            lines = wrapped(self._trouble.message, width, "warn")
+            lines += wrapped(self._trouble.hint, width)
+        elif chosen is not None:
             from tui.draw.home_lines import detail_lines
 
             now, ascii_only = self.tailfin.clock(), self.tailfin.ascii_only
