@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Severity = Literal["ok", "info", "warn", "fail"]
-_ORDER: dict[Severity, int] = {"fail": 0, "warn": 1, "info": 2, "ok": 3}
+Severity = Literal["ok", "info", "warn", "fail", "skip"]
+_ORDER: dict[Severity, int] = {"fail": 0, "warn": 1, "info": 2, "skip": 3, "ok": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,9 @@ class Finding:
 
     `id` is stable and dotted (`gpu.driver-too-old`); `message` says what was seen and why it
     matters; `fix` is a command or action, empty when there is nothing to do; `where` names the
-    file, line, field, device or volume.
+    file, line, field, device or volume; `skip` says why something was not looked at. `why` is what
+    it means for fine-tuning. `safe`: `fix` is one shell command that takes nothing away, so it may
+    be run for a person who saw it and pressed a key.
     """
 
     id: str
@@ -24,9 +26,13 @@ class Finding:
     message: str
     fix: str = ""
     where: str = ""
+    why: str = ""
+    safe: bool = False
 
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
+    def as_dict(self) -> dict[str, str | bool]:
+        """For JSON; `why` and `safe` are there only where they say something."""
+        told = asdict(self)
+        return {name: told[name] for name in told if told[name] or name not in ("why", "safe")}
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

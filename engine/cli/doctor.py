@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import asdict
+from pathlib import Path
 
 from engine.cli.output import print_findings, print_json
 from engine.doctor.box import gather
 from engine.doctor.checks import Group, all_findings, examine, verdict
+from engine.doctor.host import this_host
+from engine.doctor.recorded import read_recorded
 from engine.errors import EXIT_DONE, EXIT_NO
 from engine.findings import any_fail
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="plain text, on a terminal too")
+    parser.add_argument("--box", metavar="FOLDER", help="judge a recorded box instead of this one")
 
 
 def run(args: argparse.Namespace) -> int:
-    box = gather(os.environ)
+    host = read_recorded(Path(args.box)) if args.box else this_host()
+    box = gather(host)
     groups = examine(box)
     findings = all_findings(groups)
     sentence = verdict(box, groups)

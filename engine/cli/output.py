@@ -10,7 +10,7 @@ from typing import TextIO
 from engine.errors import TailfinError
 from engine.findings import Finding, worst_first
 
-_WORDS = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
+_WORDS = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL", "skip": "SKIP"}
 
 
 def print_json(

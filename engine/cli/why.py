@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from engine.cli.output import print_json
 from engine.cli.spec_arguments import add_runs_argument
@@ -105,7 +105,7 @@ def _size(gib: float) -> str:
 
 
 def _severity(word: str) -> Severity:
-    for known in ("ok", "info", "warn", "fail"):
+    for known in get_args(Severity):
         if word == known:
-            return known
+            return cast("Severity", known)
     return "info"

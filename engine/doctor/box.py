@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from engine.doctor.facts import Box
 from engine.doctor.gpu import ask_driver, read_nodes
+from engine.doctor.host import Host
 from engine.doctor.hub import TIMEOUT_S, ask_hub, read_hub
 from engine.doctor.limits import read_limits
+from engine.doctor.platform import read_platform
 from engine.doctor.stack import read_stack
-from engine.doctor.storage import places, read_storage
+from engine.doctor.storage import read_storage
 from engine.doctor.terminal import read_terminal
 
 # The driver takes seconds per card to wake where its persistence mode is off.
@@ -23,21 +24,22 @@ DRIVER_TIMEOUT_S = 8.0
 T = TypeVar("T")
 
 
-def gather(env: Mapping[str, str], root: Path = Path("/")) -> Box:
-    """Read everything the checks need; /proc, /sys and /dev are looked for below `root`."""
-    gpu = read_nodes(root, env)
-    hub = read_hub(root, env)
-    driver = _Answer(lambda: ask_driver(gpu)) if gpu.handed else None
-    knock = _Answer(lambda: ask_hub(hub))
-    stack = read_stack(env)
-    limits = read_limits(root, env)
-    storage = read_storage(places(env))
-    terminal = read_terminal(env)
+def gather(host: Host) -> Box:
+    """Read everything the checks need."""
+    gpu = read_nodes(host.root, host.env)
+    hub = read_hub(host.root, host.env)
+    driver = _Answer(lambda: ask_driver(gpu, host.nvml)) if gpu.handed else None
+    knock = _Answer(lambda: ask_hub(hub, host))
+    stack = read_stack(host)
+    limits = read_limits(host)
+    storage = read_storage(host)
+    terminal = read_terminal(host)
+    platform = read_platform(host)
     if driver is not None:
         late = replace(gpu, trouble=f"no answer within {DRIVER_TIMEOUT_S:g} s")
         gpu = driver.within(DRIVER_TIMEOUT_S, late)
     hub = knock.within(TIMEOUT_S, replace(hub, reachable=None if hub.offline else False))
-    return Box(gpu, stack, limits, storage, hub, terminal)
+    return Box(gpu, stack, limits, storage, hub, terminal, platform)
 
 
 class _Answer(Generic[T]):

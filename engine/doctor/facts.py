@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from engine.doctor.platform import Platform
 from engine.setup.torch_build import TorchBuild
 
 GIB = 2**30
@@ -152,3 +153,4 @@ class Box:
     storage: StorageFacts
     hub: HubFacts
     terminal: TerminalFacts
+    platform: Platform = field(default_factory=Platform)

@@ -13,6 +13,7 @@ from typing import Any
 from engine.doctor.cards import Cards, GpuReading
 from engine.doctor.facts import GIB
 from engine.doctor.gpu import read_nodes
+from engine.doctor.host import Host
 from engine.doctor.limits import read_limits
 from engine.doctor.processors import Processors
 
@@ -89,7 +90,7 @@ class Gauges:
                 self._lock.release()
 
     def _host(self, worker_pid: int) -> HostReading:
-        limits = read_limits(self._root, self._env)
+        limits = read_limits(Host(self._env, self._root))
         is_limited = limits.cpu_quota is not None and limits.cpu_quota < limits.cores
         cores = min(float(limits.cores), limits.cpu_quota or limits.cores)
         used_gib = limits.ram_gib - limits.available_gib

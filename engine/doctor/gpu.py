@@ -26,16 +26,17 @@ def read_nodes(root: Path, env: Mapping[str, str]) -> GpuFacts:
     )
 
 
-def ask_driver(known: GpuFacts) -> GpuFacts:
+def ask_driver(known: GpuFacts, nvml: Any = None) -> GpuFacts:
     """Ask the driver's library for the rest; the trouble is named where it does not answer.
 
     Can take seconds per card where the driver's persistence mode is off: call it in a thread.
     """
-    try:
-        import pynvml
-    except ImportError:
-        return replace(known, trouble="nvidia-ml-py is not installed, so it was not asked")
-    return ask_nvml(known, pynvml)
+    if nvml is None:
+        try:
+            import pynvml as nvml
+        except ImportError:
+            return replace(known, trouble="nvidia-ml-py is not installed, so it was not asked")
+    return ask_nvml(known, nvml)
 
 
 def ask_nvml(known: GpuFacts, nvml: Any) -> GpuFacts:

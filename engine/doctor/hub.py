@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from engine.doctor.facts import Box, HubFacts
+from engine.doctor.host import Host
 from engine.findings import Finding
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -45,31 +45,15 @@ def read_hub(root: Path, env: Mapping[str, str]) -> HubFacts:
     )
 
 
-def ask_hub(known: HubFacts, timeout_s: float = TIMEOUT_S) -> HubFacts:
+def ask_hub(known: HubFacts, host: Host, timeout_s: float = TIMEOUT_S) -> HubFacts:
     """Knock at the hub; any HTTP answer counts.
 
     Looking its name up may outlast the timeout: call it in a thread.
     """
     if known.offline:
         return known
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    began = time.monotonic()
-    trouble = ""
-    try:
-        request = urllib.request.Request(known.endpoint, method="HEAD")
-        urllib.request.urlopen(request, timeout=timeout_s).close()
-    except urllib.error.HTTPError as error:  # it answered, though not with yes
-        error.close()
-    except urllib.error.URLError as error:
-        trouble = str(error.reason)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        trouble = str(error) or type(error).__name__
-    return replace(
-        known, reachable=not trouble, trouble=trouble, elapsed_s=time.monotonic() - began
-    )
+    reply = host.ask("HEAD", known.endpoint, timeout_s=timeout_s)
+    return replace(known, reachable=not reply.error, trouble=reply.error, elapsed_s=reply.seconds)
 
 
 def check_reachable(box: Box) -> list[Finding]:

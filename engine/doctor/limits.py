@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 from engine.doctor.cgroup import cpu_quota, memory_limit, oom_kills
 from engine.doctor.facts import GIB, Box, LimitFacts
+from engine.doctor.host import Host
 from engine.findings import Finding
 
 MIN_FREE_RAM_GIB = 4.0
@@ -18,11 +17,12 @@ MIN_OPEN_FILES = 4096
 MIN_SHM_GIB = 1.0
 
 
-def read_limits(root: Path, env: Mapping[str, str]) -> LimitFacts:
-    """Read /proc and the cgroup tree below `root`."""
+def read_limits(host: Host) -> LimitFacts:
+    """Read /proc and the cgroup tree."""
+    root, env = host.root, host.env
     meminfo = _meminfo(root)
     limit = memory_limit(root)
-    shm = root / "dev/shm"
+    shm = host.room("/dev/shm")
     return LimitFacts(
         ram_gib=meminfo.get("MemTotal", 0) / GIB,
         available_gib=meminfo.get("MemAvailable", 0) / GIB,
@@ -33,7 +33,7 @@ def read_limits(root: Path, env: Mapping[str, str]) -> LimitFacts:
         cpu_quota=cpu_quota(root),
         omp_threads=env.get("OMP_NUM_THREADS", ""),
         open_files=_open_files(root),
-        shm_gib=shutil.disk_usage(shm).total / GIB if shm.is_dir() else None,
+        shm_gib=shm.total / GIB if shm else None,
     )
 
 

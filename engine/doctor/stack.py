@@ -7,10 +7,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from engine.doctor.facts import Box, StackFacts
+from engine.doctor.host import Host, Python, own_python
 from engine.findings import Finding
 from engine.setup.installed import installed, lower_bound, older, required_name
 from engine.setup.interpreter import MIN_PYTHON
@@ -20,25 +20,24 @@ from engine.setup.torch_build import find_torch
 _ASK = "import json, sys; print(json.dumps([sys.path, list(sys.version_info[:3])]))"
 
 
-def read_stack(env: Mapping[str, str]) -> StackFacts:
+def read_stack(host: Host) -> StackFacts:
     """Packages and torch of the worker's Python: TAILFIN_PYTHON where set, else this one."""
-    python = env.get("TAILFIN_PYTHON") or sys.executable
-    paths, version = _search_path(python)
+    there = host.python or ask_python(host.env.get("TAILFIN_PYTHON") or sys.executable)
+    paths = [str(host.at(path)) for path in there.paths]
     found = installed(paths)
     needed = requirements("", installed()) + requirements("train", installed())
-    is_own = python == sys.executable
     bounds = {required_name(line): lower_bound(line) for line in needed}
-    if not is_own:  # the screens run here, not there
+    if not there.is_own:  # the screens run here, not there
         bounds = {name: bound for name, bound in bounds.items() if name not in ("textual", "rich")}
     return StackFacts(
-        python=python,
-        version=version,
+        python=there.executable,
+        version=there.version,
         installed={name: dist.version for name, dist in found.items() if name in bounds},
         minimum={name: bound for name, bound in bounds.items() if name != "torch"},
         torch=find_torch(paths),
         bitsandbytes_cuda=_bitsandbytes_libraries(paths),
-        bitsandbytes_override=env.get("BNB_CUDA_VERSION", ""),
-        is_own=is_own,
+        bitsandbytes_override=host.env.get("BNB_CUDA_VERSION", ""),
+        is_own=there.is_own,
     )
 
 
@@ -93,10 +92,10 @@ def check_packages(box: Box) -> list[Finding]:
 CHECKS = (check_python, check_packages)
 
 
-def _search_path(python: str) -> tuple[list[str], tuple[int, int, int]]:
+def ask_python(python: str) -> Python:
     """Import path and version of an interpreter; version zero where it does not run."""
     if python == sys.executable:
-        return sys.path, sys.version_info[:3]
+        return own_python()
     try:
         done = subprocess.run(
             [python, "-c", _ASK],
@@ -109,9 +108,10 @@ def _search_path(python: str) -> tuple[list[str], tuple[int, int, int]]:
         )
         paths, (major, minor, micro) = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
-        return [], (0, 0, 0)
+        return Python(python, (0, 0, 0), is_own=False)
     # The worker starts without the current folder on its path.
-    return [str(path) for path in paths if path], (int(major), int(minor), int(micro))
+    found = tuple(str(path) for path in paths if path)
+    return Python(python, (int(major), int(minor), int(micro)), found, is_own=False)
 
 
 def _bitsandbytes_libraries(paths: list[str]) -> tuple[tuple[int, int], ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.doctor.facts import GIB, Box, StorageFacts, Volume
+from engine.doctor.host import Host
 from engine.doctor.hub import hub_cache
+from engine.doctor.platform import read_platform
 from engine.findings import Finding
-from engine.runs.store import PERSISTENT, runs_root
+from engine.runs.store import runs_root
 
 MIN_FREE_GIB = 2.0
 # A 7B model's weights in 16 bits, its adapter and two checkpoints.
@@ -30,23 +32,29 @@ def places(env: Mapping[str, str]) -> list[tuple[str, Path]]:
     ]
 
 
-def read_storage(
-    used: Sequence[tuple[str, Path]], candidates: Sequence[str] = PERSISTENT
-) -> StorageFacts:
-    """Group places by the volume they lie on; folders not yet made count by their parent."""
-    by_device: dict[int, list[tuple[str, Path]]] = {}
-    for role, path in used:
-        existing = _existing(path)
-        by_device.setdefault(existing.stat().st_dev, []).append((role, existing))
-    volumes = tuple(_volume(members) for members in by_device.values())
+def read_storage(host: Host) -> StorageFacts:
+    """Group our places by the volume they lie on; folders not yet made count by their parent."""
+    mounts = mount_points(host)
+    by_mount: dict[str, list[tuple[str, str]]] = {}
+    for role, path in places(host.env):
+        existing = _existing(host, str(path))
+        by_mount.setdefault(_mount_of(existing, mounts), []).append((role, existing))
+    volumes = tuple(_volume(host, mount, members) for mount, members in by_mount.items())
     spare = tuple(
-        _volume([("", Path(path))])
-        for path in candidates
-        if os.path.ismount(path)
-        and os.access(path, os.W_OK)
-        and os.stat(path).st_dev not in by_device
+        _volume(host, path, [])
+        for path in read_platform(host).volumes
+        if path in mounts
+        and path not in by_mount
+        and (room := host.room(path)) is not None
+        and room.writable
     )
     return StorageFacts(volumes, spare)
+
+
+def mount_points(host: Host) -> list[str]:
+    """Every mount point of this process, as /proc tells them."""
+    found = re.findall(r"^\d+ \d+ \S+ \S+ (\S+) ", host.text("/proc/self/mountinfo"), re.MULTILINE)
+    return [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), path) for path in found]
 
 
 def check_room(box: Box) -> list[Finding]:
@@ -104,31 +112,25 @@ def check_bigger_volume(box: Box) -> list[Finding]:
 CHECKS = (check_room, check_writable, check_bigger_volume)
 
 
-def _existing(path: Path) -> Path:
-    """The path itself or its nearest parent that exists."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
+def _existing(host: Host, path: str) -> str:
+    """The path itself or its nearest parent that exists, links followed."""
+    while path != "/" and not host.exists(path):
+        path = os.path.dirname(path)
+    return path if host.is_recorded else os.path.realpath(path)
 
 
-def _volume(members: Sequence[tuple[str, Path]]) -> Volume:
-    usage = shutil.disk_usage(members[0][1])
+def _mount_of(path: str, mounts: Sequence[str]) -> str:
+    above = (m for m in mounts if path == m or path.startswith(m.rstrip("/") + "/"))
+    return max(above, key=len, default="/")
+
+
+def _volume(host: Host, mount: str, members: Sequence[tuple[str, str]]) -> Volume:
+    room = host.room(members[0][1] if members else mount)
+    closed = [(role, path) for role, path in members if not ((r := host.room(path)) and r.writable)]
     return Volume(
-        path=str(_mount_point(members[0][1])),
-        total_gib=usage.total / GIB,
-        free_gib=usage.free / GIB,
-        roles=tuple(role for role, _ in members if role),
-        unwritable=tuple((role, str(path)) for role, path in members if role and not _takes(path)),
+        path=mount,
+        total_gib=room.total / GIB if room else 0.0,
+        free_gib=room.free / GIB if room else 0.0,
+        roles=tuple(role for role, _ in members),
+        unwritable=tuple(closed),
     )
-
-
-def _takes(path: Path) -> bool:
-    """Whether something can be made in it."""
-    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
-
-
-def _mount_point(path: Path) -> Path:
-    path = path.resolve()
-    while not os.path.ismount(path) and path != path.parent:
-        path = path.parent
-    return path

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Mapping
 
 from engine.doctor.facts import Box, TerminalFacts
+from engine.doctor.host import Host
 from engine.findings import Finding
 
 
-def read_terminal(env: Mapping[str, str]) -> TerminalFacts:
+def read_terminal(host: Host) -> TerminalFacts:
     """Read the locale the way libc does: LC_ALL, then LC_CTYPE, then LANG."""
+    env = host.env
     locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or ""
     _, _, charset = locale.partition(".")
     return TerminalFacts(
         charset=charset.partition("@")[0],
-        tmux=shutil.which("tmux", path=env.get("PATH", "")) or "",
+        tmux=host.which("tmux"),
         in_tmux=bool(env.get("TMUX")),
     )
 

@@ -15,7 +15,7 @@ from tui.draw.pace import pace, quiet_s
 from tui.draw.run_head import seconds
 from tui.draw.words import loss
 
-WORDS = {"fail": "FAIL", "warn": "WARN", "info": "INFO", "ok": "OK"}
+WORDS = {"fail": "FAIL", "warn": "WARN", "info": "INFO", "ok": "OK", "skip": "SKIP"}
 _GRAVE = ("fail", "warn")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -177,9 +176,10 @@ def _as_finding(error: TailfinError) -> Finding:
 def _check() -> _Checked:
     from engine.doctor.box import gather
     from engine.doctor.checks import examine
+    from engine.doctor.host import this_host
     from engine.memory.device import this_device, this_ram
 
-    box = gather(os.environ)
+    box = gather(this_host())
     # A driver that gave no answer in its time would keep a second question waiting for ever.
     is_silent = box.gpu.handed and not box.gpu.gpus
     return _Checked(box, tuple(examine(box)), this_ram() if is_silent else this_device())

@@ -17,12 +17,19 @@ from tui.draw.line import BLANK, Line, clip, line, padded, wrapped
 from tui.widgets.paper import Paper
 from tui.widgets.rows import Row, Rows
 
-WORDS: dict[Severity, str] = {"ok": "OK", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
-_ORDER: tuple[Severity, ...] = ("fail", "warn", "info", "ok")
+WORDS: dict[Severity, str] = {
+    "ok": "OK",
+    "info": "INFO",
+    "warn": "WARN",
+    "fail": "FAIL",
+    "skip": "SKIP",
+}
+_ORDER: tuple[Severity, ...] = ("fail", "warn", "info", "skip", "ok")
 _HEADINGS: dict[Severity, Callable[[int], str]] = {
     "fail": lambda num: counted(num, "failure"),
     "warn": lambda num: counted(num, "warning"),
     "info": lambda num: f"{num} good to know",
+    "skip": lambda num: f"{num} not looked at",
     "ok": lambda num: f"{num} in order",
 }
 _BESIDE_FROM = 100
