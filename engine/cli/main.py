@@ -84,8 +84,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = str(error.filename or "")
         said = f"{where or 'A file'} could not be used: {error.strerror or error}."
         hint = "Check that it exists, its permissions and the room on its disk."
+        _drop_unsaid()
         _report(name, TailfinError(said, hint, where=where), as_json=as_json)
         return EXIT_NO
+
+
+def _drop_unsaid() -> None:
+    """What a full disk did not take would be tried again at the very end, which tells it twice."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(name: str, error: TailfinError, *, as_json: bool) -> None:

@@ -55,6 +55,9 @@ def pins_beside_torch(
     sympy 1.13.1, and against another pin the installer would pick another torch.
     """
     own = required_closure("torch", known)
+    # The installer compares with the metadata, which may leave out the `+cu130` of version.py.
+    if "torch" in known:
+        torch_version = known["torch"].version
     return [f"torch=={torch_version}"] + [pin for pin in all_pins if required_name(pin) not in own]
 
 

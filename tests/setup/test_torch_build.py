@@ -65,7 +65,9 @@ def test_a_folder_that_is_no_torch_is_none(tmp_path: Path) -> None:
 def test_the_real_torch_is_read() -> None:
     build = find_torch()
     assert build is not None
-    assert build.version == importlib.metadata.version("torch")
+    # The metadata of some builds leaves out the local part, such as +cu130.
+    told = importlib.metadata.version("torch")
+    assert build.version.startswith(told)
     assert read_build(build.folder) == build
 
 

@@ -18,10 +18,13 @@ from tui.start import Start
 
 
 @pytest.fixture(autouse=True)
-def hang_ups() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGHUP)
+def signals() -> Iterator[None]:
+    """Ctrl-C interrupts, whatever earlier tests of this process left; both stand as before after."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _start(work: Callable[[Start], RunFolder]) -> Start:
