@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 from engine.doctor.facts import Box
 from engine.doctor.gpu import ask_driver, read_nodes
 from engine.doctor.host import Host
-from engine.doctor.hub import TIMEOUT_S, ask_hub, read_hub
+from engine.doctor.hub import read_hub
+from engine.doctor.hub_network import TIMEOUT_S, ask_hub
 from engine.doctor.limits import read_limits
 from engine.doctor.platform import read_platform
 from engine.doctor.stack import read_stack
@@ -24,10 +25,14 @@ DRIVER_TIMEOUT_S = 8.0
 T = TypeVar("T")
 
 
-def gather(host: Host) -> Box:
-    """Read everything the checks need."""
+# Told of a box whose late parts, "driver" or "hub", are not known yet.
+Early = Callable[[Box, frozenset[str]], None]
+
+
+def gather(host: Host, early: Early | None = None) -> Box:
+    """Read everything the checks need; `early` is told what is known while answers are due."""
     gpu = read_nodes(host.root, host.env)
-    hub = read_hub(host.root, host.env)
+    hub = read_hub(host)
     driver = _Answer(lambda: ask_driver(gpu, host.nvml)) if gpu.handed else None
     knock = _Answer(lambda: ask_hub(hub, host))
     stack = read_stack(host)

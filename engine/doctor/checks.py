@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.doctor import gpu, hub, limits, stack, storage, terminal, torch_build
+from engine.doctor import gpu, hub_checks, limits, stack, storage, terminal, torch_build
 from engine.doctor.facts import Box
 from engine.findings import Finding, any_fail, worst_first
 
@@ -17,7 +17,7 @@ GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Python", stack.CHECKS),
     ("memory and processors", limits.CHECKS),
     ("disk", storage.CHECKS),
-    ("hub", hub.CHECKS),
+    ("hub", hub_checks.CHECKS),
     ("terminal", terminal.CHECKS),
 )
 

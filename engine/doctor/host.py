@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Mapping
@@ -10,14 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+# /dev/kmsg gives one record a read; more than a ring buffer holds means that it never ends.
+_MOST_RECORDS = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Bytes of one file system, and whether something can be made in the folder asked about."""
+    """Bytes of one file system, and whether something can be made in the folder asked about.
+
+    `files_free` is how many files more it can hold; None where it counts none.
+    """
 
     total: int
     free: int
     writable: bool = True
+    files_free: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +33,14 @@ class Reply:
     """What a server said; `status` is 0 and `error` says why where nothing came back.
 
     Header names are lower case. Redirects are not followed: where they lead is an answer.
+    `asked` is false where a recording knows nothing about that server.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     seconds: float = 0.0
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,8 @@ class Host:
     """Outcomes of deep probes, by name; None runs them where they are asked for."""
     clock: float | None = None
     """Seconds since 1970 on that box; None is now."""
+    model: str = ""
+    """The hub's name of the model that is to be trained, where one was named."""
 
     @property
     def is_recorded(self) -> bool:
@@ -111,6 +123,13 @@ class Host:
         except OSError:
             return ""
 
+    def mode(self, path: str | Path) -> int | None:
+        """A file's permission bits; None where it is not there or a recording cannot tell."""
+        try:
+            return None if self.is_recorded else self.at(path).stat().st_mode & 0o777
+        except OSError:
+            return None
+
     def names(self, path: str | Path) -> list[str]:
         """What a folder holds, sorted; nothing where it cannot be read."""
         try:
@@ -124,6 +143,29 @@ class Host:
             return self.at(path).exists()
         except OSError:
             return False
+
+    def link(self, path: str | Path) -> str:
+        """Where a symbolic link leads, as it is written; a recording may hold it as a text."""
+        try:
+            return os.readlink(self.at(path))
+        except OSError:
+            return self.text(path).strip() if self.is_recorded else ""
+
+    def tail(self, path: str | Path, size: int = 2**18) -> str:
+        """The last bytes of a file that may be huge; of /dev/kmsg what it holds, without waiting.
+
+        Empty where it cannot be read.
+        """
+        try:
+            file = os.open(self.at(path), os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        try:
+            return _tail(file, size).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        finally:
+            os.close(file)
 
     def which(self, program: str) -> str:
         """Where a program is found on that box's PATH, empty where it is not."""
@@ -164,13 +206,30 @@ def own_python() -> Python:
     return Python(sys.executable, version, tuple(sys.path))
 
 
+def _tail(file: int, size: int) -> bytes:
+    status = os.fstat(file)
+    if stat.S_ISREG(status.st_mode):
+        os.lseek(file, max(0, status.st_size - size), os.SEEK_SET)
+        return os.read(file, size)
+    records: list[bytes] = []
+    for _ in range(_MOST_RECORDS):
+        try:
+            records.append(os.read(file, 8192))
+        except BrokenPipeError:  # overwritten meanwhile; the next read goes on after the gap
+            continue
+        except BlockingIOError:
+            break
+    return b"".join(records)
+
+
 def _room(path: Path) -> Room | None:
     try:
         seen = os.statvfs(path)
     except OSError:
         return None
     writable = path.is_dir() and os.access(path, os.W_OK | os.X_OK)
-    return Room(seen.f_blocks * seen.f_frsize, seen.f_bavail * seen.f_frsize, writable)
+    files_free = seen.f_favail if seen.f_files else None
+    return Room(seen.f_blocks * seen.f_frsize, seen.f_bavail * seen.f_frsize, writable, files_free)
 
 
 def _ask(method: str, url: str, token: str, timeout_s: float) -> Reply:

@@ -1,108 +1,155 @@
-"""The model hub: whether it answers from here, and whether a token is at hand."""
+"""What this box is set up to do with the model hub, known without asking it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from engine.doctor.facts import Box, HubFacts
+from engine.doctor.facts import HubFacts
 from engine.doctor.host import Host
-from engine.findings import Finding
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
-TIMEOUT_S = 3.0
-_TOKEN_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+TOKEN_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+# What people set believing that huggingface_hub reads it.
+_MISNAMED = (
+    "HUGGINGFACE_TOKEN",
+    "HUGGINGFACE_HUB_TOKEN",
+    "HUGGINGFACEHUB_API_TOKEN",
+    "HUGGINGFACE_API_KEY",
+    "HF_API_TOKEN",
+    "HF_ACCESS_TOKEN",
+)
+_PROXIES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_TRUE = ("1", "ON", "YES", "TRUE")  # huggingface_hub.constants.ENV_VARS_TRUE_VALUES
+# Where rented boxes keep the environment that shells opened over SSH do not inherit
+# (runpod/containers#70).
+_TEMPLATES = ("/proc/1/environ", "/etc/rp_environment", "/etc/environment")
+_SETTINGS = ("HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_DISABLE_XET")
 
 
 def hub_home(env: Mapping[str, str]) -> Path:
     """The hub's folder, by the rule huggingface_hub documents."""
     if named := env.get("HF_HOME"):
-        return Path(named).expanduser()
-    cache = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME") or "~", ".cache")
-    return Path(cache).expanduser() / "huggingface"
+        return _expanded(named, env)
+    cache = env.get("XDG_CACHE_HOME") or "~/.cache"
+    return _expanded(cache, env) / "huggingface"
 
 
 def hub_cache(env: Mapping[str, str]) -> Path:
     """Where downloaded models lie."""
-    named = env.get("HF_HUB_CACHE")
-    return Path(named).expanduser() if named else hub_home(env) / "hub"
+    named = env.get("HF_HUB_CACHE") or env.get("HUGGINGFACE_HUB_CACHE")
+    return _expanded(named, env) if named else hub_home(env) / "hub"
 
 
-def read_hub(root: Path, env: Mapping[str, str]) -> HubFacts:
+def model_folder(env: Mapping[str, str], model: str) -> Path:
+    """Where the cache keeps one model of the hub."""
+    return hub_cache(env) / f"models--{model.replace('/', '--')}"
+
+
+def token_file(env: Mapping[str, str]) -> Path:
+    """Where `hf auth login` leaves the token."""
+    named = env.get("HF_TOKEN_PATH")
+    return _expanded(named, env) if named else hub_home(env) / "token"
+
+
+def read_token(host: Host) -> str:
+    """The token huggingface_hub would send, for a request and nothing else; empty without one."""
+    for name in TOKEN_NAMES:
+        if value := host.env.get(name, "").strip():
+            return value
+    return host.text(token_file(host.env)).strip()
+
+
+def read_hub(host: Host) -> HubFacts:
     """What can be known without the network."""
-    here = any(env.get(name) for name in _TOKEN_NAMES)
-    saved = Path(env.get("HF_TOKEN_PATH") or hub_home(env) / "token")
-    has_token = here or _holds_text(saved)
+    env = host.env
+    named = next((name for name in TOKEN_NAMES if env.get(name, "").strip()), "")
+    file = token_file(env)
+    saved = str(file) if host.text(file).strip() else ""
+    offline_by = next((n for n in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE") if env.get(n)), "")
+    template, elsewhere = _template(host)
+    token_name = next((name for name in TOKEN_NAMES if elsewhere.get(name)), "")
+    has_token = bool(named or saved)
     return HubFacts(
         endpoint=(env.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/"),
-        offline=env.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"),
+        offline=_is_true(env.get(offline_by, "")),
+        offline_by=offline_by,
         has_token=has_token,
-        token_elsewhere="" if has_token else _token_elsewhere(root),
-        trouble=f"no answer within {TIMEOUT_S:g} s",
+        token_from=named or saved,
+        token_saved_in=saved,
+        token_malformed=_is_malformed(read_token(host)),
+        token_misnamed=next((name for name in _MISNAMED if env.get(name)), ""),
+        token_shared=bool(saved) and _is_shared(host, file),
+        token_elsewhere=template if token_name and not has_token else "",
+        token_elsewhere_name=token_name or TOKEN_NAMES[0],
+        settings_elsewhere=tuple(
+            f"{name}={elsewhere[name]}"
+            for name in _SETTINGS
+            if elsewhere.get(name) and not env.get(name) and "@" not in elsewhere[name]
+        ),
+        settings_elsewhere_in=template,
+        xet_off=_is_true(env.get("HF_HUB_DISABLE_XET", "")),
+        hf_transfer=_is_true(env.get("HF_HUB_ENABLE_HF_TRANSFER", "")),
+        proxies=tuple(name for name in _PROXIES if env.get(name)),
+        network_turbo=host.exists("/etc/network_turbo"),
+        hf=_hf_command(host),
+        cached_models=sum(n.startswith("models--") for n in host.names(hub_cache(env))),
     )
 
 
-def ask_hub(known: HubFacts, host: Host, timeout_s: float = TIMEOUT_S) -> HubFacts:
-    """Knock at the hub; any HTTP answer counts.
-
-    Looking its name up may outlast the timeout: call it in a thread.
-    """
-    if known.offline:
-        return known
-    reply = host.ask("HEAD", known.endpoint, timeout_s=timeout_s)
-    return replace(known, reachable=not reply.error, trouble=reply.error, elapsed_s=reply.seconds)
-
-
-def check_reachable(box: Box) -> list[Finding]:
-    """Whether the hub answers; local models work without it."""
-    hub = box.hub
-    if hub.offline:
-        message = "HF_HUB_OFFLINE is set: only models already on this disk can be used."
-        return [Finding("hub.offline", "info", message, "unset HF_HUB_OFFLINE")]
-    if hub.reachable:
-        message = f"The hub answered in {hub.elapsed_s:.1f} s."
-        return [Finding("hub", "ok", message, where=hub.endpoint)]
-    message = f"The hub does not answer ({hub.trouble}); only models on this disk can be used."
-    fix = "Check the network, or take a mirror: export HF_ENDPOINT=https://... HF_HUB_DISABLE_XET=1"
-    return [Finding("hub.unreachable", "warn", message, fix, hub.endpoint)]
+def _template(host: Host) -> tuple[str, dict[str, str]]:
+    """The first file of the platform that sets something of the hub's, and what it sets."""
+    wanted = {*TOKEN_NAMES, *_SETTINGS}
+    for file in _TEMPLATES:
+        found = {name: value for name, value in _settings(host.text(file)) if name in wanted}
+        if any(found.values()):
+            return file, found
+    return "", {}
 
 
-def check_token(box: Box) -> list[Finding]:
-    """Whether gated models can be asked for."""
-    hub = box.hub
-    if hub.has_token:
-        return [Finding("hub.token", "ok", "A hub token is set.")]
-    if hub.token_elsewhere:
-        message = (
-            "The hub token of this box's template is not set in this shell "
-            f"(it stands in {hub.token_elsewhere})."
-        )
-        fix = "Log in again through the platform's terminal, or run: hf auth login"
-        return [Finding("hub.token-elsewhere", "warn", message, fix)]
-    message = "No hub token is set; gated models need one."
-    return [Finding("hub.no-token", "info", message, "hf auth login")]
+def _settings(text: str) -> Iterator[tuple[str, str]]:
+    """The variables of a process' environment or of a shell file that sets them."""
+    for line in re.split(r"[\0\n]", text):
+        if match := re.match(r"\s*(?:export\s+)?(\w+)=(.*)$", line):
+            yield match[1], match[2].strip().strip("\"'")
 
 
-CHECKS = (check_reachable, check_token)
+def _expanded(path: str, env: Mapping[str, str]) -> Path:
+    """Variables and ~ filled in from the environment of the box asked about."""
+    for name in re.findall(r"\$\{?(\w+)\}?", path):
+        path = re.sub(rf"\$(\{{{name}\}}|{name}\b)", lambda _, n=name: env.get(n, ""), path)
+    if path == "~" or path.startswith("~/"):
+        home = env.get("HOME") or os.path.expanduser("~")
+        return Path(home + path[1:])
+    return Path(path)
 
 
-def _token_elsewhere(root: Path) -> str:
-    """Where a rented box keeps the token that its SSH shells do not inherit."""
-    pattern = re.compile(rb"(?:^|[\0\n ])(?:" + "|".join(_TOKEN_NAMES).encode() + rb")=[^\0\n]")
-    for name in ("proc/1/environ", "etc/rp_environment"):
-        try:
-            if pattern.search((root / name).read_bytes()):
-                return f"/{name}"
-        except OSError:
-            continue
-    return ""
+def _is_true(value: str) -> bool:
+    return value.strip().upper() in _TRUE
 
 
-def _holds_text(file: Path) -> bool:
-    try:
-        return bool(file.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError):
+def _is_malformed(token: str) -> bool:
+    """Whether it cannot be a token: quotes, spaces or a placeholder nobody filled in."""
+    return bool(re.search(r"[\s\"'<>{}$]", token)) or not token.isascii()
+
+
+def _is_shared(host: Host, file: Path) -> bool:
+    """Whether other users of this box can read the file: it and every folder above it."""
+    mode = host.mode(file)
+    if mode is None or not mode & 0o044:
         return False
+    return all(
+        (above := host.mode(folder)) is not None and above & 0o011 for folder in file.parents
+    )
+
+
+def _hf_command(host: Host) -> str:
+    """How `hf` is typed: by its path where it lies beside the Python but not on the PATH."""
+    if host.which("hf"):
+        return "hf"
+    python = host.python.executable if host.python else sys.executable
+    beside = f"{os.path.dirname(python)}/hf"
+    return beside if host.exists(beside) else "hf"

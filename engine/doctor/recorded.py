@@ -7,6 +7,7 @@ is for the checks to see.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,12 +29,13 @@ def read_recorded(folder: Path) -> Host:
         )
     python = _table(folder, "python.json")
     probes = _table(folder, "probes.json")
+    network = RecordedNetwork(_table(folder, "network.json").get("replies", []))
     return Host(
         env=_env(folder / "env"),
         root=folder / "root",
         nvml=RecordedNvml(_table(folder, "nvml.json")),
         disks=RecordedDisks(_table(folder, "disks.json")),
-        network=RecordedNetwork(_table(folder, "network.json").get("replies", [])),
+        network=network,
         python=Python(
             str(python.get("executable", "/usr/bin/python3")),
             _version(python.get("version", [3, 11, 0])),
@@ -42,6 +44,7 @@ def read_recorded(folder: Path) -> Host:
         ),
         probes={name: _ran(said) for name, said in probes.items()},
         clock=_table(folder, "clock.json").get("now"),
+        model=network.model,
     )
 
 
@@ -120,27 +123,63 @@ class RecordedDisks:
             for folder in told.get("unwritable", [])
         )
         writable = bool(told.get("writable", True)) and not closed
-        return Room(int(told["total"]), int(told["free"]), writable)
+        return Room(int(told["total"]), int(told["free"]), writable, told.get("files_free"))
 
 
 class RecordedNetwork:
-    """Replies by method and URL; `token` in an entry restricts it to calls with or without one."""
+    """Replies by method and URL; `token` in an entry restricts it to calls with or without one.
+
+    Where a URL has no entry: HEAD and GET stand for each other, one weights file stands for all
+    of its server, and a server of which only errors are known gives the first of them again.
+    """
 
     def __init__(self, replies: list[Mapping[str, Any]]) -> None:
         self._replies = replies
 
-    def ask(self, method: str, url: str, *, token: str = "", timeout_s: float = 3.0) -> Reply:
+    @property
+    def model(self) -> str:
+        """The model whose config.json was asked for, empty where none was."""
         for told in self._replies:
-            is_it = told["url"].rstrip("/") == url.rstrip("/")
-            if not is_it or told.get("method", method) != method:
-                continue
-            if "token" in told and bool(told["token"]) != bool(token):
-                continue
-            headers = {name.lower(): str(text) for name, text in told.get("headers", {}).items()}
-            return Reply(
-                int(told.get("status", 0)), headers, told.get("error", ""), told.get("seconds", 0.1)
-            )
-        return Reply(error="timed out", seconds=timeout_s)
+            if match := re.search(
+                r"//[^/]+/([^/]+/[^/]+)/resolve/[^/]+/config\.json$", told["url"]
+            ):
+                return match[1]
+        return ""
+
+    def ask(self, method: str, url: str, *, token: str = "", timeout_s: float = 3.0) -> Reply:
+        told = [
+            one for one in self._replies if "token" not in one or bool(one["token"]) == bool(token)
+        ]
+        same = [one for one in told if _bare(one["url"]) == _bare(url)]
+        found = [one for one in same if one.get("method", method) == method] or same
+        if not found and _is_weights(url):
+            found = [
+                one for one in told if _is_weights(one["url"]) and _server(one) == _server(url)
+            ]
+        if not found:
+            known = [one for one in told if _server(one) == _server(url)]
+            found = [] if any(one.get("status") for one in known) else known
+        if not found:
+            at_all = any(_server(one) == _server(url) for one in self._replies)
+            return Reply(error="timed out", seconds=timeout_s, asked=at_all)
+        reply = found[0]
+        headers = {name.lower(): str(text) for name, text in reply.get("headers", {}).items()}
+        error = reply.get("error", "") or ("" if reply.get("status") else "timed out")
+        return Reply(int(reply.get("status", 0)), headers, error, reply.get("seconds", 0.1))
+
+
+def _bare(url: str) -> str:
+    """Without the query, which holds signatures of one moment."""
+    return url.partition("?")[0].rstrip("/")
+
+
+def _server(told: Mapping[str, Any] | str) -> str:
+    url = told if isinstance(told, str) else told["url"]
+    return "/".join(url.split("/")[:3]).lower()
+
+
+def _is_weights(url: str) -> bool:
+    return "/resolve/" in url and _bare(url).endswith((".safetensors", ".bin", ".gguf", ".pt"))
 
 
 def _plain(value: Any) -> Any:
