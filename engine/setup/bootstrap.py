@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import TailfinError
-from engine.setup.driver import has_nvidia_gpu, kernel_driver
 from engine.setup.environment import (
     Stamp,
     make_environment,
@@ -24,12 +23,15 @@ from engine.setup.environment import (
     setup_key,
     write_stamp,
 )
+from engine.setup.here import this_box
 from engine.setup.install import Install, run_installs
 from engine.setup.installed import installed
 from engine.setup.interpreter import check_can_make_environment, this_interpreter
-from engine.setup.plan import Box, plan_for_new_environment
+from engine.setup.plan import TorchPlan, plan_for_new_environment
 from engine.setup.requirements import pins, pins_beside_torch, torch_pin
+from engine.setup.solver import Box
 from engine.setup.torch_build import TorchBuild, find_torch, works_on_gpu
+from engine.setup.torch_install import pins_for, torch_installs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,13 +74,19 @@ def set_up(
         extras = tuple(sorted({*extras, *old.extras}))
     check_can_make_environment(this_interpreter())
     build = find_torch()
-    here = box or Box(has_nvidia_gpu(), kernel_driver())
-    plan = plan_for_new_environment(build, here, works_on_gpu, torch_index=torch_index)
+    tested = torch_pin(root / ".ci/torch.txt")
+    plan = plan_for_new_environment(
+        build,
+        box or this_box(),
+        works_on_gpu,
+        tested=tested.partition("==")[2],
+        torch_index=torch_index,
+    )
     reused = build if plan.action == "keep" else None
     _say(plan.reason)
     made = make_environment(environment, see_parent=reused is not None)
     _say(f"{'made' if made else 'kept'} the environment {environment} ({sys.version.split()[0]})")
-    installs = _installs(root, reused, extras, torch_index)
+    installs = _installs(root, plan, reused, extras, torch_index)
     run_installs(installs, str(python_of(environment)), root)
     write_stamp(environment, Stamp(key, extras, str(reused.folder) if reused else ""))
     _say(f"done in {time.monotonic() - began:.0f} s")
@@ -86,7 +94,11 @@ def set_up(
 
 
 def _installs(
-    root: Path, reused: TorchBuild | None, extras: tuple[str, ...], torch_index: str
+    root: Path,
+    plan: TorchPlan,
+    reused: TorchBuild | None,
+    extras: tuple[str, ...],
+    torch_index: str,
 ) -> list[Install]:
     project = f"{root}[{','.join(extras)}]" if extras else str(root)
     tested = pins(root / "constraints.txt")
@@ -94,8 +106,11 @@ def _installs(
         kept = pins_beside_torch(tested, reused.version, installed())
         return [Install(("--editable", project), tuple(kept))]
     torch = torch_pin(root / ".ci/torch.txt")
-    first = [Install((torch,), tuple(tested), index=torch_index)] if torch_index else []
-    return [*first, Install(("--editable", project), (*tested, torch))]
+    usual = not torch_index and (plan.fit is None or plan.fit.is_usual)
+    first = [] if usual else torch_installs(plan, tested, torch, {}, torch_index=torch_index)
+    kept = pins_for(plan.fit, tested, torch, {})
+    chosen = torch if plan.fit is None else f"torch=={plan.fit.torch}"
+    return [*first, Install(("--editable", project), (*kept, chosen))]
 
 
 def _say(text: str) -> None:

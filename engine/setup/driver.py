@@ -7,8 +7,6 @@ from pathlib import Path
 
 # docs.nvidia.com/deploy/cuda-compatibility: minor version compatibility within a CUDA major.
 MIN_DRIVER_BY_CUDA_MAJOR = {11: 450, 12: 525, 13: 580}
-# The default Linux build of the pinned torch.
-PINNED_CUDA_MAJOR = 13
 
 _VERSION = re.compile(r"^NVRM version:.*?\s(\d{3,}(?:\.\d+)+)", re.MULTILINE)
 

@@ -44,8 +44,7 @@ def this_interpreter(stdlib: Path | None = None) -> Interpreter:
 
 def check_can_install(here: Interpreter, env: Mapping[str, str]) -> None:
     """Refuse an interpreter that pip must not or cannot write into."""
-    overridden = env.get("PIP_BREAK_SYSTEM_PACKAGES", "").lower() in ("1", "true", "yes", "on")
-    if here.externally_managed and not here.in_environment and not overridden:
+    if here.externally_managed and not here.in_environment and not may_break_system(env):
         raise TailfinError(
             f"This Python ({sys.executable}) belongs to the operating system, which forbids "
             "installing packages into it (PEP 668).",
@@ -60,6 +59,11 @@ def check_can_install(here: Interpreter, env: Mapping[str, str]) -> None:
             f"Run: {sys.executable} -m ensurepip --upgrade",
             error_id="setup.pip-missing",
         )
+
+
+def may_break_system(env: Mapping[str, str]) -> bool:
+    """Whether the user insists on installing into the system's own Python."""
+    return env.get("PIP_BREAK_SYSTEM_PACKAGES", "").lower() in ("1", "true", "yes", "on")
 
 
 def check_can_make_environment(here: Interpreter) -> None:

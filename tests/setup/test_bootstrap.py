@@ -14,7 +14,7 @@ import pytest
 from engine.errors import TailfinError
 from engine.setup.bootstrap import main, set_up
 from engine.setup.environment import python_of, read_stamp
-from engine.setup.plan import Box
+from engine.setup.solver import Box
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_GPU = Box(False, "")
@@ -101,7 +101,7 @@ def test_a_working_torch_is_seen_and_not_installed(tmp_path: Path, project: Path
     (project / "constraints.txt").write_text("sympy==1.14.0\n")
     code = (
         "from pathlib import Path\nfrom engine.setup.bootstrap import set_up\n"
-        "from engine.setup.plan import Box\n"
+        "from engine.setup.solver import Box\n"
         f"root = Path({str(project)!r})\n"
         "set_up(root / '.venv', ('dev',), root=root, box=Box(True, '580.65.06'))\n"
     )

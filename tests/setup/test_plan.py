@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from engine.errors import TailfinError
-from engine.setup.plan import Box, plan_for_new_environment, plan_for_this_interpreter
+from engine.setup import plan as plans
+from engine.setup.solver import Box
 from engine.setup.torch_build import TorchBuild
+
+plan_for_new_environment = partial(plans.plan_for_new_environment, tested="2.13.0")
+plan_for_this_interpreter = partial(plans.plan_for_this_interpreter, tested="2.13.0")
 
 CUDA_13 = TorchBuild("2.13.0+cu130", "13.0", "", Path("/site/torch"))
 CUDA_12 = TorchBuild("2.6.0+cu124", "12.4", "", Path("/site/torch"))
@@ -64,12 +69,41 @@ def test_one_that_runs_no_kernel_is_not_reused() -> None:
     assert plan_for_new_environment(CUDA_13, NEW_DRIVER, no).action == "install"
 
 
-def test_a_driver_too_old_for_the_pin_stops_before_the_download() -> None:
-    with pytest.raises(TailfinError, match=r"driver 580 or newer.*535\.104\.05") as caught:
-        plan_for_new_environment(None, OLD_DRIVER, not_asked)
-    assert "--torch-index" in caught.value.hint
-    chosen = plan_for_new_environment(None, OLD_DRIVER, not_asked, torch_index="https://x.example")
-    assert chosen.action == "install"
+def test_an_old_driver_gets_an_older_build() -> None:
+    plan = plan_for_new_environment(None, OLD_DRIVER, not_asked)
+    assert plan.fit is not None
+    assert (plan.fit.torch, plan.fit.cuda) == ("2.13.0", (12, 6))
+    assert "535.104.05" in plan.reason
+
+
+def test_a_driver_too_old_for_every_torch_stops_before_the_download() -> None:
+    box = Box(True, "470.256.02")
+    with pytest.raises(TailfinError, match=r"driver 525 or newer.*470\.256\.02") as caught:
+        plan_for_new_environment(None, box, not_asked)
+    assert "host" in caught.value.hint
+    chosen = plan_for_new_environment(None, box, not_asked, torch_index="https://x.example")
+    assert (chosen.action, chosen.fit) == ("install", None)
+
+
+def test_a_build_without_code_for_the_card_is_told_by_its_name() -> None:
+    blackwell = Box(True, "580.65.06", capabilities=((12, 0),))
+    with pytest.raises(TailfinError, match=r"no code for compute capability 12\.0") as caught:
+        plan_for_this_interpreter(CUDA_12, blackwell, no)
+    assert caught.value.hint.startswith("Run: tailfin setup --replace-torch  (")
+    # Whoever built it for this card knows better than the table.
+    assert plan_for_this_interpreter(CUDA_12, blackwell, yes).action == "keep"
+
+
+def test_another_cuda_is_asked_for_by_name_and_replaces_nothing_by_itself() -> None:
+    with pytest.raises(TailfinError, match=r"not a build for CUDA 12\.8") as caught:
+        plan_for_this_interpreter(CUDA_13, NEW_DRIVER, not_asked, cuda=(12, 8))
+    assert "--replace-torch --cuda 12.8" in caught.value.hint
+    asked = plan_for_this_interpreter(
+        CUDA_13, NEW_DRIVER, not_asked, cuda=(12, 8), replace_torch=True
+    )
+    assert asked.replace
+    assert asked.fit is not None
+    assert (asked.fit.torch, asked.fit.backend) == ("2.11.0", "cu128")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +125,7 @@ def test_setup_keeps_what_works_here(build: TorchBuild, box: Box) -> None:
 def test_setup_never_replaces_unasked(build: TorchBuild, box: Box, word: str) -> None:
     with pytest.raises(TailfinError, match=word) as caught:
         plan_for_this_interpreter(build, box, no)
-    assert "--replace-torch" in caught.value.hint
+    assert "tailfin setup --replace-torch" in caught.value.hint
     asked = plan_for_this_interpreter(
         build, box, not_asked_or_no, torch_index="https://x.example", replace_torch=True
     )
