@@ -1,0 +1,2 @@
+#ifndef Py_PYTHON_H
+#define Py_PYTHON_H
