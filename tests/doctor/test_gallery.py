@@ -63,11 +63,19 @@ def shown(findings: list[Finding]) -> str:
 
 # Boxes whose fault the doctor does not name first yet; those it does come off this list.
 OPEN = frozenset(
-    """
-    blackwell-cu124 disk-only-and-nearly-full disk-system-disk-small hub-gated-without-token
-    hub-xet-server-silent memory-limit-in-ancestor-v1 memory-limit-of-container terminal-dumb
-    terminal-unknown-to-this-box terminal-without-tmux terminal-without-tmux-runpod
-    """.split()
+    (
+        "blackwell-cu124",
+        "disk-only-and-nearly-full",
+        "disk-system-disk-small",
+        "hub-gated-without-token",
+        "hub-xet-server-silent",
+        "memory-limit-in-ancestor-v1",
+        "memory-limit-of-container",
+        "terminal-dumb",
+        "terminal-unknown-to-this-box",
+        "terminal-without-tmux",
+        "terminal-without-tmux-runpod",
+    )
 )
 FAULTY = [folder for folder in BOXES if not case_of(folder).get("healthy")]
 HEALTHY = [folder for folder in BOXES if case_of(folder).get("healthy")]
