@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from engine.doctor.host import Ran
 from engine.doctor.platform import Platform
+from engine.doctor.software import SoftwareFacts
+from engine.setup.conflicts import Conflict
+from engine.setup.interpreter import MIN_PYTHON
 from engine.setup.torch_build import TorchBuild
 
 GIB = 2**30
@@ -61,10 +64,17 @@ class StackFacts:
     bitsandbytes_cuda: tuple[tuple[int, int], ...] = ()
     bitsandbytes_override: str = ""
     is_own: bool = True
+    software: SoftwareFacts = field(default_factory=SoftwareFacts)
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def runs(self) -> bool:
         return self.version != (0, 0, 0)
+
+    @property
+    def can_train(self) -> bool:
+        """Whether packages of this Python are worth a look: an older one gets another instead."""
+        return self.version[:2] >= MIN_PYTHON
 
     def setup_command(self, *names: str) -> str:
         """The command that brings missing packages into this interpreter."""

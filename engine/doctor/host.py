@@ -167,6 +167,14 @@ class Host:
         finally:
             os.close(file)
 
+    def head(self, path: str | Path, size: int) -> bytes:
+        """The first bytes of a file, none where it cannot be read."""
+        try:
+            with open(self.at(path), "rb") as file:
+                return file.read(size)
+        except OSError:
+            return b""
+
     def which(self, program: str) -> str:
         """Where a program is found on that box's PATH, empty where it is not."""
         for folder in self.env.get("PATH", "").split(":"):

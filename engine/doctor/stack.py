@@ -7,16 +7,22 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from engine.doctor import packages, toolchain
 from engine.doctor.facts import Box, StackFacts
 from engine.doctor.host import Host, Python, own_python
+from engine.doctor.software import read_software
 from engine.findings import Finding
+from engine.setup.conflicts import conflicts
 from engine.setup.installed import installed, lower_bound, older, required_name
 from engine.setup.interpreter import MIN_PYTHON
 from engine.setup.requirements import requirements
 from engine.setup.torch_build import find_torch
 
+# Those that refuse to work, or work wrongly, beside other versions of what they ask for.
+_PARTNERS = ("transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
 _ASK = "import json, sys; print(json.dumps([sys.path, list(sys.version_info[:3])]))"
 
 
@@ -24,7 +30,7 @@ def read_stack(host: Host) -> StackFacts:
     """Packages and torch of the worker's Python: TAILFIN_PYTHON where set, else this one."""
     there = host.python or ask_python(host.env.get("TAILFIN_PYTHON") or sys.executable)
     paths = [str(host.at(path)) for path in there.paths]
-    found = installed(paths)
+    found, build = installed(paths), find_torch(paths)
     needed = requirements("", installed()) + requirements("train", installed())
     bounds = {required_name(line): lower_bound(line) for line in needed}
     if not there.is_own:  # the screens run here, not there
@@ -34,10 +40,12 @@ def read_stack(host: Host) -> StackFacts:
         version=there.version,
         installed={name: dist.version for name, dist in found.items() if name in bounds},
         minimum={name: bound for name, bound in bounds.items() if name != "torch"},
-        torch=find_torch(paths),
+        torch=replace(build, folder=Path(host.shown(build.folder))) if build else None,
         bitsandbytes_cuda=_bitsandbytes_libraries(paths),
         bitsandbytes_override=host.env.get("BNB_CUDA_VERSION", ""),
         is_own=there.is_own,
+        software=read_software(host, there, found),
+        conflicts=tuple(conflicts(found, _PARTNERS)),
     )
 
 
@@ -47,20 +55,35 @@ def check_python(box: Box) -> list[Finding]:
     version = ".".join(map(str, stack.version))
     if not stack.runs:
         message = "The Python named by TAILFIN_PYTHON does not run."
-        fix = "Set TAILFIN_PYTHON to an interpreter that has torch, or unset it."
-        return [Finding("python.broken", "fail", message, fix, stack.python)]
+        fix = "unset TAILFIN_PYTHON"
+        why = "Training is started with it; set it to an interpreter that has torch, or to none."
+        return [Finding("python.broken", "fail", message, fix, stack.python, why, safe=True)]
     if stack.version[:2] < MIN_PYTHON:
         least = ".".join(map(str, MIN_PYTHON))
         message = f"Python {version} is older than {least}, which transformers and TRL need."
-        fix = f"Install Python {least} or newer and set tailfin up with it."
-        return [Finding("python.too-old", "fail", message, fix, stack.python)]
+        why = "What trains a model today cannot be installed into this Python at all."
+        return [Finding("python.too-old", "fail", message, newer_python(box), stack.python, why)]
     return [Finding("python", "ok", f"Python {version}.", where=stack.python)]
+
+
+def newer_python(box: Box) -> str:
+    """The command that makes an environment of a newer Python: one that is here, or a new one."""
+    least = "python" + ".".join(map(str, MIN_PYTHON))
+    found = box.stack.software.other_python
+    if found:
+        return f"{found} -m venv ~/tailfin && ~/tailfin/bin/pip install tailfin"
+    if "/conda" in box.stack.python or "/miniconda" in box.stack.python:
+        return (
+            f"conda create -y -p ~/tailfin python={least[6:]} && ~/tailfin/bin/pip install tailfin"
+        )
+    install = box.platform.install(least, f"{least}-venv")
+    return f"{install} && {least} -m venv ~/tailfin && ~/tailfin/bin/pip install tailfin"
 
 
 def check_packages(box: Box) -> list[Finding]:
     """The training stack: what is missing or older than the oldest that works."""
     stack = box.stack
-    if not stack.runs:
+    if not stack.can_train:
         return []
     if not stack.minimum:
         message = "What tailfin needs could not be listed, because tailfin is not installed here."
@@ -76,12 +99,14 @@ def check_packages(box: Box) -> list[Finding]:
     findings = []
     if missing:
         message = f"Not installed in the Python that trains: {', '.join(missing)}."
-        fix = stack.setup_command(*missing)
-        findings.append(Finding("stack.missing", "fail", message, fix, stack.python))
+        fix = install_command(box, *missing)
+        why = "Training starts by importing them."
+        findings.append(Finding("stack.missing", "fail", message, fix, stack.python, why))
     if stale:
         message = f"Too old in the Python that trains: {', '.join(text for _, text in stale)}."
-        fix = stack.setup_command("--upgrade", *(name for name, _ in stale))
-        findings.append(Finding("stack.too-old", "fail", message, fix, stack.python))
+        fix = install_command(box, "--upgrade", *(name for name, _ in stale))
+        why = "Older ones lack what training calls, or do it another way."
+        findings.append(Finding("stack.too-old", "fail", message, fix, stack.python, why))
     if not findings:
         shown = ("transformers", "trl", "peft", "accelerate", "datasets")
         have = ", ".join(f"{n} {stack.installed[n]}" for n in shown if n in stack.installed)
@@ -89,7 +114,18 @@ def check_packages(box: Box) -> list[Finding]:
     return findings
 
 
-CHECKS = (check_python, check_packages)
+def install_command(box: Box, *names: str) -> str:
+    """What brings packages into the Python that trains, also where the system forbids pip."""
+    stack = box.stack
+    if stack.software.externally_managed:
+        return (
+            f"{stack.python} -m venv --system-site-packages ~/tailfin && "
+            "~/tailfin/bin/pip install tailfin && ~/tailfin/bin/tailfin setup"
+        )
+    return stack.setup_command(*names)
+
+
+CHECKS = (check_python, check_packages, *packages.CHECKS, *toolchain.CHECKS)
 
 
 def ask_python(python: str) -> Python:

@@ -108,9 +108,9 @@ def _installs(
     torch = torch_pin(root / ".ci/torch.txt")
     usual = not torch_index and (plan.fit is None or plan.fit.is_usual)
     first = [] if usual else torch_installs(plan, tested, torch, {}, torch_index=torch_index)
-    kept = pins_for(plan.fit, tested, torch, {})
+    beside = pins_for(plan.fit, tested, torch, {})
     chosen = torch if plan.fit is None else f"torch=={plan.fit.torch}"
-    return [*first, Install(("--editable", project), (*kept, chosen))]
+    return [*first, Install(("--editable", project), (*beside, chosen))]
 
 
 def _say(text: str) -> None:

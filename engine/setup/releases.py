@@ -18,7 +18,7 @@ CudaRelease = tuple[int, int]
 # A card of a later generation than any of these is not judged.
 NEWEST_GENERATION = 12
 # A build of PyTorch's own: a vendor's or one's own (2.9.0a0+145a3a7.nv25.10) has other cards.
-_PUBLISHED = re.compile(r"\d+(\.\d+)*(\.post\d+)?(\+cu\d+)?")
+_PUBLISHED = re.compile(r"\d+(\.\d+)*(rc\d+)?(\.post\d+)?(\.dev\d{8})?(\+cu\d+)?")
 # Every wheel since 2.6.0 is manylinux_2_28, apart from its CUDA 12.4 build; pyarrow asks it too.
 MIN_GLIBC = (2, 28)
 

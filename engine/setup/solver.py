@@ -65,13 +65,15 @@ class Fit:
     """The answer: a torch release and its CUDA build.
 
     `is_default`: pip takes that build of the release by itself. `is_usual`: it is the tested
-    release too. `bitsandbytes` is the oldest that fits, empty where none has code for these cards.
+    release too. `for_gpu`: there is a GPU it was chosen for. `bitsandbytes` is the oldest that
+    fits, empty where none has code for these cards.
     """
 
     torch: str
     cuda: tuple[int, int]
     is_default: bool
     is_usual: bool
+    for_gpu: bool
     bitsandbytes: str
     reason: str
 
@@ -87,7 +89,7 @@ class Fit:
     def command(self, *, replace_torch: bool, setup: str = "tailfin setup") -> str:
         """What installs exactly this."""
         words = [setup] + ["--replace-torch"] * replace_torch
-        return " ".join(words + ([] if self.is_usual else ["--cuda", dotted(self.cuda)]))
+        return " ".join(words + (["--cuda", dotted(self.cuda)] if self.for_gpu else []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ def _fit(box: Box, release: Release, build: tuple[int, int], tested: str) -> Fit
         build,
         is_default,
         is_default and is_tested,
+        box.has_gpu,
         _bitsandbytes(box, build[0]),
         _reason(box, build),
     )

@@ -38,9 +38,9 @@ def torch_installs(
     pins = pins_for(fit, pinned, tested, known)
     if fit is None or fit.is_default:
         # Without its dependencies: those that are there may be newer and belong to others.
-        options = ("--force-reinstall", "--no-deps") if plan.replace else ()
-        return [Install((wanted,), () if options else pins, torch_index, options)]
-    options = ("--reinstall-package", "torch") if plan.replace else ()
+        alone = ("--force-reinstall", "--no-deps") if plan.replace else ()
+        return [Install((wanted,), () if alone else pins, torch_index, alone)]
+    options: tuple[str, ...] = ("--reinstall-package", "torch") if plan.replace else ()
     if break_system:
         options += ("--break-system-packages",)
     others = other_cuda_packages(known, fit.cuda[0]) if plan.replace else ()

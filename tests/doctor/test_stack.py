@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.doctor.stack import check_packages, check_python, read_stack
+from engine.doctor import torch_build
+from engine.doctor.host import Host
+from engine.doctor.software import SoftwareFacts
+from engine.doctor.stack import CHECKS, check_packages, check_python, read_stack
 from tests.doctor.boxes import STACK, box, only
 
 
 def test_this_interpreter_is_described() -> None:
-    stack = read_stack({})
+    stack = read_stack(Host({}))
     assert stack.python == sys.executable
     assert stack.version == sys.version_info[:3]
     assert "pydantic" in stack.installed
@@ -30,7 +33,8 @@ def test_another_interpreter_is_read_with_its_own_packages(tmp_path: Path) -> No
     (site / "bitsandbytes").mkdir()
     for name in ("cuda118", "cuda130", "cpu", "rocm72"):
         (site / f"bitsandbytes/libbitsandbytes_{name}.so").touch()
-    stack = read_stack({"TAILFIN_PYTHON": str(tmp_path / "bin/python"), "BNB_CUDA_VERSION": "118"})
+    env = {"TAILFIN_PYTHON": str(tmp_path / "bin/python"), "BNB_CUDA_VERSION": "118"}
+    stack = read_stack(Host(env))
     assert stack.installed == {"transformers": "4.40.0"}
     assert stack.bitsandbytes_cuda == ((11, 8), (13, 0))
     assert stack.bitsandbytes_override == "118"
@@ -45,7 +49,7 @@ def test_another_interpreter_is_read_with_its_own_packages(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("python", ["/no/such/python", "/bin/true"])
 def test_an_interpreter_that_does_not_run(python: str) -> None:
-    stack = read_stack({"TAILFIN_PYTHON": python})
+    stack = read_stack(Host({"TAILFIN_PYTHON": python}))
     assert only(check_python(box(stack=stack))).id == "python.broken"
     assert check_packages(box(stack=stack)) == []
 
@@ -54,6 +58,23 @@ def test_an_old_python() -> None:
     finding = only(check_python(box(stack=replace(STACK, version=(3, 10, 13)))))
     assert finding.severity == "fail"
     assert "3.10.13 is older than 3.11" in finding.message
+    assert "python3.11 -m venv" in finding.fix
+
+
+def test_an_old_python_beside_a_newer_one_or_in_conda() -> None:
+    old = replace(STACK, version=(3, 10, 13))
+    other = replace(old, software=SoftwareFacts(other_python="/usr/bin/python3.13"))
+    assert only(check_python(box(stack=other))).fix.startswith("/usr/bin/python3.13 -m venv ")
+    conda = replace(old, python="/opt/conda/bin/python")
+    assert only(check_python(box(stack=conda))).fix.startswith("conda create ")
+
+
+def test_what_an_old_python_lacks_is_not_told_beside_it() -> None:
+    bare = replace(STACK, version=(3, 10, 13), installed={}, torch=None)
+    found = [
+        finding for check in (*CHECKS, *torch_build.CHECKS) for finding in check(box(stack=bare))
+    ]
+    assert [finding.id for finding in found if finding.severity != "ok"] == ["python.too-old"]
 
 
 def test_a_complete_stack() -> None:
@@ -66,6 +87,15 @@ def test_missing_packages_are_named_with_setup() -> None:
     finding = only(check_packages(box(stack=replace(STACK, installed={"trl": "1.16.0"}))))
     assert finding.fix == "tailfin setup"
     assert "transformers, bitsandbytes" in finding.message
+
+
+def test_a_python_of_the_system_gets_an_environment() -> None:
+    """https://peps.python.org/pep-0668/: pip refuses there."""
+    bare = replace(STACK, installed={}, software=SoftwareFacts(externally_managed=True))
+    fix = only(check_packages(box(stack=bare))).fix
+    assert fix.startswith("/env/bin/python -m venv --system-site-packages ~/tailfin && ")
+    (torch,) = torch_build.check_torch(box(stack=replace(bare, torch=None)))
+    assert torch.fix == fix
 
 
 def test_without_a_list_nothing_is_claimed() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.doctor.facts import Gpu, GpuFacts
+from engine.doctor.gpu_facts import CudaLibrary
 from engine.doctor.torch_build import check_bitsandbytes, check_kernels, check_torch
 from engine.setup.torch_build import TorchBuild
 from tests.doctor.boxes import (
@@ -29,23 +30,38 @@ def test_a_fitting_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("driver", "build", "fails"),
+    ("driver", "build", "fix"),
     [
         # https://github.com/pytorch/pytorch/issues/162531: driver of CUDA 12.8, wheel of CUDA 13
-        ("570.133.20", CUDA_13, True),
-        ("570.133.20", CUDA_126, False),
-        ("580.65.06", CUDA_13, False),
-        ("470.256.02", CUDA_126, True),
+        ("570.133.20", CUDA_13, "tailfin setup --replace-torch --cuda 12.6"),
+        ("570.133.20", CUDA_126, ""),
+        ("580.65.06", CUDA_13, ""),
+        ("470.256.02", CUDA_126, "Change to a host with driver 525"),
     ],
 )
-def test_driver_against_wheel(driver: str, build: TorchBuild, fails: bool) -> None:
-    here = box(gpu=replace(GPU, driver=driver), stack=replace(STACK, torch=build))
+def test_driver_against_wheel(driver: str, build: TorchBuild, fix: str) -> None:
+    here = box(gpu=replace(GPU, driver=driver, cuda=(0, 0)), stack=replace(STACK, torch=build))
     finding = only(check_torch(here))
-    assert (finding.severity == "fail") == fails
-    if fails:
+    assert (finding.severity == "fail") == bool(fix)
+    if fix:
         assert finding.id == "gpu.driver-too-old"
         assert driver in finding.message
-        assert "--torch-index" in finding.fix
+        assert finding.fix.startswith(fix)
+
+
+def test_what_the_library_speaks_decides_where_the_version_is_not_known() -> None:
+    finding = only(check_torch(box(gpu=replace(GPU, driver="", cuda=(12, 4)))))
+    assert finding.id == "gpu.driver-too-old"
+    assert "CUDA up to 12.4" in finding.message
+    compat = replace(GPU, driver="535.104.05", library=CudaLibrary("/usr/local/cuda/compat/x"))
+    assert only(check_torch(box(gpu=compat))).severity == "ok"
+
+
+def test_another_interpreter_gets_another_build_by_uv() -> None:
+    other = replace(STACK, torch=CUDA_13, is_own=False)
+    fix = only(check_torch(box(gpu=replace(GPU, driver="535.1", cuda=(12, 2)), stack=other))).fix
+    assert "/env/bin/python -m uv pip install --python /env/bin/python" in fix
+    assert fix.endswith("--torch-backend=cu126 torch==2.13.0")
 
 
 def test_a_cpu_build_beside_a_gpu_fails() -> None:
@@ -64,12 +80,12 @@ def test_an_old_and_a_missing_torch() -> None:
     old = TorchBuild("2.5.1+cu121", "12.1", "", Path("/site/torch"))
     assert only(check_torch(box(stack=replace(STACK, torch=old)))).id == "torch.too-old"
     missing = only(check_torch(box(stack=replace(STACK, torch=None))))
-    assert (missing.severity, missing.fix) == ("fail", "tailfin setup")
+    assert (missing.severity, missing.fix) == ("fail", "tailfin setup --cuda 13.0")
 
 
 def test_another_interpreter_is_set_up_by_its_own_pip() -> None:
     other = replace(STACK, torch=None, is_own=False)
-    assert only(check_torch(box(stack=other))).fix == "/env/bin/python -m pip install torch"
+    assert only(check_torch(box(stack=other))).fix == "/env/bin/python -m pip install torch==2.13.0"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +101,11 @@ def test_another_interpreter_is_set_up_by_its_own_pip() -> None:
 )
 def test_card_against_wheel(card: Gpu, build: TorchBuild, fails: bool) -> None:
     here = box(gpu=replace(GPU, gpus=(card,)), stack=replace(STACK, torch=build))
-    assert bool(check_kernels(here)) == fails
+    found = check_kernels(here)
+    assert bool(found) == fails
+    if fails:
+        assert card.name in found[0].message
+        assert "--replace-torch --cuda 1" in found[0].fix
 
 
 def test_bitsandbytes_without_a_library_for_this_cuda() -> None:
@@ -97,9 +117,19 @@ def test_bitsandbytes_without_a_library_for_this_cuda() -> None:
     assert "11.8, 12.6" in finding.message
 
 
-def test_bitsandbytes_overridden() -> None:
-    stack = replace(STACK, bitsandbytes_override="118")
-    assert only(check_bitsandbytes(box(stack=stack))).id == "bitsandbytes.override"
+@pytest.mark.parametrize(
+    ("value", "severity"), [("118", "fail"), ("126", "fail"), ("130", "warn"), ("x", "fail")]
+)
+def test_bitsandbytes_overridden(value: str, severity: str) -> None:
+    finding = only(check_bitsandbytes(box(stack=replace(STACK, bitsandbytes_override=value))))
+    assert (finding.id, finding.severity) == ("bitsandbytes.override", severity)
+    assert (finding.fix, finding.safe) == ("unset BNB_CUDA_VERSION", True)
+
+
+def test_bitsandbytes_on_a_card_before_pascal() -> None:
+    maxwell = Gpu(0, "GeForce GTX 980", 4.0, 3.9, (5, 2))
+    finding = only(check_bitsandbytes(box(gpu=replace(GPU, gpus=(maxwell,)))))
+    assert (finding.id, finding.severity) == ("bitsandbytes.old-card", "warn")
 
 
 def test_bitsandbytes_that_fits_or_runs_on_the_cpu() -> None:

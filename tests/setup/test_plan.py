@@ -89,7 +89,7 @@ def test_a_build_without_code_for_the_card_is_told_by_its_name() -> None:
     blackwell = Box(True, "580.65.06", capabilities=((12, 0),))
     with pytest.raises(TailfinError, match=r"no code for compute capability 12\.0") as caught:
         plan_for_this_interpreter(CUDA_12, blackwell, no)
-    assert caught.value.hint.startswith("Run: tailfin setup --replace-torch  (")
+    assert caught.value.hint.startswith("Run: tailfin setup --replace-torch --cuda 13.0  (")
     # Whoever built it for this card knows better than the table.
     assert plan_for_this_interpreter(CUDA_12, blackwell, yes).action == "keep"
 
