@@ -104,7 +104,8 @@ def check_xet(box: Box) -> list[Finding]:
         message = f"A mirror is set, and hf-xet {version} fetches weights past it."
         why = "Mirrors do not carry the logins and servers of Xet: downloads of weights fail."
         return [Finding("hub.mirror-xet", "warn", message, _NO_XET, hub.endpoint, why, True)]
-    if hub.reachable and hub.xet_trouble and not (hub.weights and hub.weights.trouble):
+    is_needed = hub.weights is not None and hub.weights.is_xet and not hub.weights.trouble
+    if hub.reachable and hub.xet_trouble and is_needed:
         message = f"The servers of Xet storage do not answer as they should ({hub.xet_trouble})."
         why = "Weights are fetched from them by hf-xet: downloads stall or end in CAS errors."
         return [Finding("hub.xet", "warn", message, _NO_XET, why=why, safe=True)]

@@ -161,7 +161,7 @@ def _weights(found: _Weights) -> WeightsFacts | None:
 
 def _xet_trouble(replies: list[tuple[str, Reply | None]]) -> str:
     for server, reply in replies:
-        if reply is not None and reply.asked and (reply.error or reply.status >= 500):
+        if reply is not None and (reply.error or reply.status >= 500):
             said = reply.error or f"HTTP {reply.status}"
             return f"{urlsplit(server).hostname}: {said}"
     return ""

@@ -29,13 +29,14 @@ def read_recorded(folder: Path) -> Host:
         )
     python = _table(folder, "python.json")
     probes = _table(folder, "probes.json")
-    network = RecordedNetwork(_table(folder, "network.json").get("replies", []))
+    network = _table(folder, "network.json")
+    replies = network.get("replies", [])
     return Host(
         env=_env(folder / "env"),
         root=folder / "root",
         nvml=RecordedNvml(_table(folder, "nvml.json")),
         disks=RecordedDisks(_table(folder, "disks.json")),
-        network=network,
+        network=RecordedNetwork(replies),
         python=Python(
             str(python.get("executable", "/usr/bin/python3")),
             _version(python.get("version", [3, 11, 0])),
@@ -44,7 +45,7 @@ def read_recorded(folder: Path) -> Host:
         ),
         probes={name: _ran(said) for name, said in probes.items()},
         clock=_table(folder, "clock.json").get("now"),
-        model=network.model,
+        model=network.get("model", "") or _refused_model(replies),
     )
 
 
@@ -136,16 +137,6 @@ class RecordedNetwork:
     def __init__(self, replies: list[Mapping[str, Any]]) -> None:
         self._replies = replies
 
-    @property
-    def model(self) -> str:
-        """The model whose config.json was asked for, empty where none was."""
-        for told in self._replies:
-            if match := re.search(
-                r"//[^/]+/([^/]+/[^/]+)/resolve/[^/]+/config\.json$", told["url"]
-            ):
-                return match[1]
-        return ""
-
     def ask(self, method: str, url: str, *, token: str = "", timeout_s: float = 3.0) -> Reply:
         told = [
             one for one in self._replies if "token" not in one or bool(one["token"]) == bool(token)
@@ -160,12 +151,20 @@ class RecordedNetwork:
             known = [one for one in told if _server(one) == _server(url)]
             found = [] if any(one.get("status") for one in known) else known
         if not found:
-            at_all = any(_server(one) == _server(url) for one in self._replies)
-            return Reply(error="timed out", seconds=timeout_s, asked=at_all)
+            return Reply(error="timed out", seconds=timeout_s)
         reply = found[0]
         headers = {name.lower(): str(text) for name, text in reply.get("headers", {}).items()}
         error = reply.get("error", "") or ("" if reply.get("status") else "timed out")
         return Reply(int(reply.get("status", 0)), headers, error, reply.get("seconds", 0.1))
+
+
+def _refused_model(replies: list[Mapping[str, Any]]) -> str:
+    """The model a server refused files of: it must have been asked for."""
+    for told in replies:
+        match = re.search(r"//[^/]+/([^/]+/[^/]+)/resolve/[^/]+/config\.json$", told["url"])
+        if match and told.get("status") in (401, 403):
+            return match[1]
+    return ""
 
 
 def _bare(url: str) -> str:
