@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.doctor import gpu, hub_checks, limits, stack, storage, terminal, torch_build
+from engine.doctor import disk, gpu_checks, hub_checks, limits, stack, terminal, torch_build
+from engine.doctor.deep.judge import judge
 from engine.doctor.facts import Box
 from engine.findings import Finding, any_fail, worst_first
 
 Check = Callable[[Box], list[Finding]]
 
 GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
-    ("GPU", gpu.CHECKS),
+    ("GPU", gpu_checks.CHECKS),
     ("torch", torch_build.CHECKS),
     ("Python", stack.CHECKS),
     ("memory and processors", limits.CHECKS),
-    ("disk", storage.CHECKS),
+    ("disk", disk.CHECKS),
     ("hub", hub_checks.CHECKS),
     ("terminal", terminal.CHECKS),
 )
@@ -36,6 +37,7 @@ def examine(box: Box) -> list[Group]:
         Group(name, tuple(worst_first(found for check in checks for found in check(box))))
         for name, checks in GROUPS
     ]
+    groups.append(Group("deep", tuple(worst_first(judge(box, all_findings(groups))))))
     order = {"fail": 0, "warn": 1}
     return sorted(
         (group for group in groups if group.findings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engine.doctor.gpu_facts import Gpu, GpuFacts
 from engine.doctor.host import Ran
 from engine.doctor.platform import Platform
 from engine.doctor.software import SoftwareFacts
@@ -11,42 +12,23 @@ from engine.setup.conflicts import Conflict
 from engine.setup.interpreter import MIN_PYTHON
 from engine.setup.torch_build import TorchBuild
 
+__all__ = [
+    "GIB",
+    "Box",
+    "DeepFacts",
+    "Gpu",
+    "GpuFacts",
+    "HubFacts",
+    "LimitFacts",
+    "ModelFacts",
+    "StackFacts",
+    "StorageFacts",
+    "TerminalFacts",
+    "Volume",
+    "WeightsFacts",
+]
+
 GIB = 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One card as the driver describes it; `capability` is such as (9, 0)."""
-
-    index: int
-    name: str
-    vram_gib: float
-    free_gib: float
-    capability: tuple[int, int]
-    mig: bool = False
-
-    @property
-    def has_bf16(self) -> bool:
-        """Whether bfloat16 runs in hardware (Ampere and newer)."""
-        return self.capability >= (8, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class GpuFacts:
-    """The driver and its cards; `trouble` says why the driver gave no answer, if it gave none."""
-
-    nodes: tuple[str, ...] = ()
-    driver: str = ""
-    cuda: tuple[int, int] = (0, 0)
-    gpus: tuple[Gpu, ...] = ()
-    trouble: str = ""
-    visible_devices: str | None = None
-    rented_without: bool = False
-
-    @property
-    def handed(self) -> bool:
-        """Whether a GPU is handed to this box, answering or not."""
-        return bool(self.nodes or self.gpus or self.trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +123,7 @@ class Volume:
 
     `unwritable` are those of our places, role and path, in which nothing can be made. `kind` is
     `disk`, `memory`, `network` or `objects`; `files_free` is None where files are not counted.
+    `base` is a folder on it in which others can be made, empty where none is known.
     """
 
     path: str
@@ -154,21 +137,26 @@ class Volume:
     read_only: bool = False
     files_free: int | None = None
     persistent: bool = False
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageFacts:
-    """The volumes in use, and persistent ones of rented boxes that are not.
+    """The volumes in use, and others that are big enough to be.
 
-    `places` are role and path of what is written, `saved_token` the file of a token that a change
-    of HF_HOME would leave behind, `home` the home folder.
+    `places` are role and path of what is written. `cache_variable` is the one that moves the model
+    cache, `saved_token` the file of a token that moving it would leave behind.
     """
 
     volumes: tuple[Volume, ...] = ()
     spare: tuple[Volume, ...] = ()
     places: tuple[tuple[str, str], ...] = ()
-    home: str = ""
+    cache_variable: str = "HF_HOME"
     saved_token: str = ""
+
+    def where(self, role: str) -> str:
+        """The folder of one role, empty where it is not known."""
+        return dict(self.places).get(role, "")
 
 
 @dataclass(frozen=True, slots=True)

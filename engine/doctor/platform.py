@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.doctor.host import Host
+from engine.persistent import (
+    AUTODL_VOLUMES,
+    HOLDERS,
+    PAPERSPACE_VOLUMES,
+    RUNPOD_VOLUMES,
+    VAST_VOLUMES,
+)
 
-RUNPOD, VAST, AUTODL, LAMBDA, COLAB, KAGGLE, WSL, PLAIN = (
+RUNPOD, VAST, AUTODL, LAMBDA, COLAB, KAGGLE, PAPERSPACE, WSL, PLAIN = (
     "RunPod",
     "Vast.ai",
     "AutoDL",
     "Lambda",
     "Colab",
     "Kaggle",
+    "Paperspace",
     "WSL",
     "",
 )
 _VOLUMES = {
-    RUNPOD: ("/workspace", "/runpod-volume"),
-    VAST: ("/workspace",),
-    AUTODL: ("/root/autodl-tmp", "/root/autodl-fs"),
-    LAMBDA: ("/lambda/nfs",),
-    COLAB: ("/content/drive/MyDrive",),
+    RUNPOD: RUNPOD_VOLUMES,
+    VAST: VAST_VOLUMES,
+    AUTODL: AUTODL_VOLUMES,
+    LAMBDA: HOLDERS,
     KAGGLE: ("/kaggle/working",),
+    PAPERSPACE: PAPERSPACE_VOLUMES,
 }
 # Where images and people mount big disks when no platform says so.
-_USUAL = ("/workspace", "/data", "/mnt", "/scratch", "/home")
+_USUAL = ("/workspace", "/data", "/mnt/data", "/mnt", "/scratch", "/home")
 _INSTALLERS = (
     ("apt-get", "apt-get install -y"),
     ("dnf", "dnf install -y"),
@@ -75,21 +84,38 @@ def read_platform(host: Host) -> Platform:
 
 def _name(host: Host) -> str:
     env = host.env
-    if any(name.startswith("RUNPOD_") for name in env) or host.exists("/etc/rp_environment"):
+    if _has(env, "RUNPOD_") or host.exists("/etc/rp_environment"):
         return RUNPOD
-    if "VAST_CONTAINERLABEL" in env or any(name.startswith("VAST_") for name in env):
+    # an SSH shell may lack the variables; the file is there all the same
+    is_vast = _has(env, "VAST_") or env.get("CONTAINER_ID", "").isdigit()
+    if is_vast or host.exists("/root/.vast_containerlabel"):
         return VAST
-    if host.exists("/root/autodl-tmp") or any(name.startswith("AutoDL") for name in env):
+    if _has(env, "AutoDL", "AUTODL") or host.exists("/root/autodl-tmp"):
         return AUTODL
-    if "COLAB_RELEASE_TAG" in env or "COLAB_GPU" in env:
-        return COLAB
-    if "KAGGLE_KERNEL_RUN_TYPE" in env:
+    if _has(env, "KAGGLE_KERNEL_"):  # before Colab: its image is built on that of Colab
         return KAGGLE
+    if _has(env, "COLAB_"):
+        return COLAB
+    if _has(env, "PAPERSPACE_"):
+        return PAPERSPACE
     if host.exists("/lambda/nfs") or "lambda" in host.text("/etc/cloud/build.info").lower():
         return LAMBDA
-    if "microsoft" in host.text("/proc/sys/kernel/osrelease").lower():
-        return WSL
-    return PLAIN
+    init = host.text("/proc/1/environ").split("\0")  # readable by root only
+    for prefix, name in (("RUNPOD_", RUNPOD), ("VAST_", VAST), ("AutoDL", AUTODL)):
+        if any(pair.startswith(prefix) for pair in init):
+            return name
+    mounts = host.text("/proc/self/mountinfo")
+    if " /root/autodl-tmp " in mounts:
+        return AUTODL
+    if " /lambda/nfs" in mounts:
+        return LAMBDA
+    kernel = host.text("/proc/sys/kernel/osrelease") + host.text("/proc/version")
+    return WSL if "microsoft" in kernel.lower() else PLAIN
+
+
+def _has(env: Mapping[str, str], *prefixes: str) -> bool:
+    """A key to a platform's API may lie on any box, and says nothing of this one."""
+    return any(name.startswith(prefixes) and not name.endswith("_API_KEY") for name in env)
 
 
 def _is_container(host: Host) -> bool:

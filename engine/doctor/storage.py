@@ -1,136 +1,137 @@
-"""Disks: what lies where, how much room is left, and whether a bigger volume stands empty."""
+"""Where models, runs and temporary files lie, and how much room each volume has for them."""
 
 from __future__ import annotations
 
 import os
-import re
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from engine.doctor.facts import GIB, Box, StorageFacts, Volume
-from engine.doctor.host import Host
-from engine.doctor.hub import hub_cache
-from engine.doctor.platform import read_platform
-from engine.findings import Finding
-from engine.runs.store import runs_root
+from engine.doctor.facts import GIB, StorageFacts, Volume
+from engine.doctor.host import Host, Room
+from engine.doctor.hub import hub_cache, hub_home
+from engine.doctor.platform import Platform, read_platform
+from engine.doctor.volumes import (
+    Mount,
+    mount_of,
+    read_mounts,
+    resolved,
+    room_at,
+    spare_mounts,
+)
+from engine.persistent import is_persistent
 
-MIN_FREE_GIB = 2.0
-# A 7B model's weights in 16 bits, its adapter and two checkpoints.
-COMFORT_GIB = 20.0
+CACHE, RUNS, TEMPORARY, COMPILED, SYSTEM = (
+    "model cache",
+    "runs",
+    "temporary files",
+    "compiled kernels",
+    "system",
+)
 
-CACHE, RUNS, TEMPORARY, SYSTEM = "model cache", "runs", "temporary files", "system"
 
-
-def places(env: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """What tailfin writes, and where."""
+def places(
+    host: Host, mounts: dict[str, Mount], platform: Platform | None = None
+) -> list[tuple[str, str]]:
+    """What is written while a model is trained, role and path; the same rules as the writers'."""
+    env = {**host.env, "HOME": _home(host, platform or read_platform(host))}
+    temporary = next((env[name] for name in ("TMPDIR", "TEMP", "TMP") if env.get(name)), "/tmp")
+    kernels = env.get("TRITON_CACHE_DIR") or os.path.join(
+        env.get("TRITON_HOME") or env["HOME"], ".triton"
+    )
     return [
-        (CACHE, hub_cache(env)),
-        (RUNS, runs_root(env.get("TAILFIN_RUNS"))),
-        (TEMPORARY, Path(env.get("TMPDIR") or tempfile.gettempdir())),
-        (SYSTEM, Path("/")),
+        (CACHE, str(hub_cache(env))),
+        (RUNS, _runs(host, mounts)),
+        (TEMPORARY, temporary),
+        (COMPILED, kernels),
+        (SYSTEM, "/"),
     ]
 
 
 def read_storage(host: Host) -> StorageFacts:
     """Group our places by the volume they lie on; folders not yet made count by their parent."""
-    mounts = mount_points(host)
+    platform = read_platform(host)
+    mounts = read_mounts(host, platform)
+    ours = [(role, resolved(host, path)) for role, path in places(host, mounts, platform)]
     by_mount: dict[str, list[tuple[str, str]]] = {}
-    for role, path in places(host.env):
-        existing = _existing(host, str(path))
-        by_mount.setdefault(_mount_of(existing, mounts), []).append((role, existing))
-    volumes = tuple(_volume(host, mount, members) for mount, members in by_mount.items())
-    spare = tuple(
-        _volume(host, path, [])
-        for path in read_platform(host).volumes
-        if path in mounts
-        and path not in by_mount
-        and (room := host.room(path)) is not None
-        and room.writable
+    for role, path in ours:
+        by_mount.setdefault(mount_of(path, mounts).path, []).append((role, path))
+    home = _home(host, platform)
+    return StorageFacts(
+        volumes=tuple(_volume(host, mounts, mount, held, home) for mount, held in by_mount.items()),
+        spare=tuple(
+            _volume(host, mounts, mount, [], home) for mount in spare_mounts(host, mounts, by_mount)
+        ),
+        places=tuple(ours),
+        cache_variable="HF_HUB_CACHE" if host.env.get("HF_HUB_CACHE") else "HF_HOME",
+        saved_token=_saved_token(host, home),
     )
-    return StorageFacts(volumes, spare)
 
 
-def mount_points(host: Host) -> list[str]:
-    """Every mount point of this process, as /proc tells them."""
-    found = re.findall(r"^\d+ \d+ \S+ \S+ (\S+) ", host.text("/proc/self/mountinfo"), re.MULTILINE)
-    return [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), path) for path in found]
+def _saved_token(host: Host, home: str) -> str:
+    """The file of a token that only HF_HOME leads to."""
+    if host.env.get("HF_TOKEN_PATH"):
+        return ""
+    file = str(hub_home({**host.env, "HOME": home}) / "token")
+    return file if host.text(file).strip() else ""
 
 
-def check_room(box: Box) -> list[Finding]:
-    """Free room per volume."""
-    findings = []
-    for volume in box.storage.volumes:
-        holds = ", ".join(volume.roles)
-        message = f"{volume.free_gib:.1f} of {volume.total_gib:.0f} GiB free for: {holds}."
-        own = {CACHE, RUNS} & set(volume.roles)
-        fix = (
-            "Delete what is not needed, or move it: export HF_HOME=... TAILFIN_RUNS=... TMPDIR=..."
-        )
-        if own and volume.free_gib < MIN_FREE_GIB:
-            findings.append(Finding("disk.full", "fail", message, fix, volume.path))
-        elif (own and volume.free_gib < COMFORT_GIB) or volume.free_gib < MIN_FREE_GIB:
-            findings.append(Finding("disk.low", "warn", message, fix, volume.path))
-        else:
-            findings.append(Finding("disk", "ok", message, where=volume.path))
-    return findings
+def _runs(host: Host, mounts: dict[str, Mount]) -> str:
+    """Where new runs go, as engine.runs.store decides it on the box itself."""
+    if named := host.env.get("TAILFIN_RUNS"):
+        return os.path.join(_here(host), named)
+    volumes = {
+        path: room.total
+        for path in mounts
+        if is_persistent(path) and (room := room_at(host, path, mounts)) and room.writable
+    }
+    if volumes:
+        return os.path.join(max(volumes, key=lambda path: volumes[path]), "tailfin", "runs")
+    return os.path.join(_here(host), "runs")
 
 
-def check_writable(box: Box) -> list[Finding]:
-    """Places tailfin must write and may not."""
-    variables = {CACHE: "HF_HOME", RUNS: "TAILFIN_RUNS", TEMPORARY: "TMPDIR"}
-    return [
-        Finding(
-            "disk.read-only",
-            "fail",
-            f"The folder for {role} may not be written, or is none.",
-            f"export {variables[role]}=/a/folder/you/may/write",
-            path,
-        )
-        for volume in box.storage.volumes
-        for role, path in volume.unwritable
-        if role in variables
-    ]
+def _here(host: Host) -> str:
+    if not host.is_recorded:
+        try:
+            return os.getcwd()
+        except OSError:  # it was removed
+            pass
+    return host.env.get("PWD") or host.env.get("HOME") or "/"
 
 
-def check_bigger_volume(box: Box) -> list[Finding]:
-    """A cramped cache beside a big volume that stands empty (the commonest full disk on rent)."""
-    if not box.storage.spare:
-        return []
-    spare = max(box.storage.spare, key=lambda volume: volume.free_gib)
-    for volume in box.storage.volumes:
-        if CACHE in volume.roles and volume.free_gib < min(COMFORT_GIB * 2, spare.free_gib / 2):
-            message = (
-                f"The model cache has {volume.free_gib:.1f} GiB left while {spare.path} has "
-                f"{spare.free_gib:.0f} GiB free."
-            )
-            fix = f"export HF_HOME={spare.path}/hf TMPDIR={spare.path}/tmp && mkdir -p $TMPDIR"
-            return [Finding("disk.bigger-volume", "warn", message, fix, volume.path)]
-    return []
+def _home(host: Host, platform: Platform) -> str:
+    return host.env.get("HOME") or ("/root" if platform.is_root else "/")
 
 
-CHECKS = (check_room, check_writable, check_bigger_volume)
-
-
-def _existing(host: Host, path: str) -> str:
-    """The path itself or its nearest parent that exists, links followed."""
-    while path != "/" and not host.exists(path):
-        path = os.path.dirname(path)
-    return path if host.is_recorded else os.path.realpath(path)
-
-
-def _mount_of(path: str, mounts: Sequence[str]) -> str:
-    above = (m for m in mounts if path == m or path.startswith(m.rstrip("/") + "/"))
-    return max(above, key=len, default="/")
-
-
-def _volume(host: Host, mount: str, members: Sequence[tuple[str, str]]) -> Volume:
-    room = host.room(members[0][1] if members else mount)
-    closed = [(role, path) for role, path in members if not ((r := host.room(path)) and r.writable)]
+def _volume(
+    host: Host, mounts: dict[str, Mount], path: str, members: list[tuple[str, str]], home: str
+) -> Volume:
+    mount = mounts.get(path, Mount(path))
+    rooms = [(role, place, room_at(host, place, mounts)) for role, place in members]
+    room = next((room for _, _, room in rooms if room), None) or host.room(path)
     return Volume(
-        path=mount,
+        path=path,
         total_gib=room.total / GIB if room else 0.0,
         free_gib=room.free / GIB if room else 0.0,
         roles=tuple(role for role, _ in members),
-        unwritable=tuple(closed),
+        unwritable=tuple((role, place) for role, place, room in rooms if _is_closed(host, room)),
+        fs=mount.fs,
+        kind=mount.kind,
+        noexec="noexec" in mount.options,
+        read_only=mount.is_read_only,
+        files_free=room.files_free if room else None,
+        persistent=is_persistent(path),
+        base=_base(host, mounts, path, home),
     )
+
+
+def _is_closed(host: Host, room: Room | None) -> bool:
+    """A recording without an answer says nothing; a box that gives none lets nothing be made."""
+    return not host.is_recorded if room is None else not room.writable
+
+
+def _base(host: Host, mounts: dict[str, Mount], path: str, home: str) -> str:
+    """Where a folder can be made: the volume's top, the home on it, or what all may write."""
+    for folder in ([] if path == "/" else [path]) + [home, "/var/tmp"]:
+        if mount_of(resolved(host, folder), mounts).path == path:
+            room = host.room(folder)
+            if room and room.writable and not mounts.get(path, Mount(path)).is_read_only:
+                return folder
+    return ""

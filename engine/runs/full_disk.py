@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.persistent import PERSISTENT
 from engine.runs.actions import Action, resume_action, shell_action
 from engine.runs.checkpoints import candidates
 from engine.runs.lock import holder
-from engine.runs.store import PERSISTENT, RunFolder, name_of
+from engine.runs.store import RunFolder, name_of
 
 _GIB = 2**30
 # Python names the file; torch and safetensors do not.

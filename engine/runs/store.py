@@ -7,13 +7,12 @@ import re
 import shlex
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import TailfinError
-
-# Volumes that outlive a rented box's container, by platform (RunPod, Vast, AutoDL, Lambda).
-PERSISTENT = ("/workspace", "/root/autodl-tmp", "/data", "/mnt/data", "/lambda/nfs")
+from engine.persistent import HOLDERS, PERSISTENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def runs_root(chosen: str | None = None) -> Path:
     """
     if named := chosen or os.environ.get("TAILFIN_RUNS"):
         return _resolved(named)
-    volumes = [Path(p) for p in PERSISTENT if os.path.ismount(p) and os.access(p, os.W_OK)]
+    volumes = [Path(p) for p in _persistent() if os.path.ismount(p) and os.access(p, os.W_OK)]
     if volumes:
         return max(volumes, key=_size) / "tailfin" / "runs"
     return _here() / "runs"
@@ -134,7 +133,7 @@ def runs_root(chosen: str | None = None) -> Path:
 def possible_roots(chosen: str | None = None) -> list[Path]:
     """Every folder that may come to hold runs, the one for new runs first."""
     candidates = [runs_root(chosen), _here() / "runs"]
-    candidates += [Path(p) / "tailfin" / "runs" for p in PERSISTENT]
+    candidates += [Path(p) / "tailfin" / "runs" for p in _persistent()]
     return list(dict.fromkeys(_resolved(path) for path in candidates))
 
 
@@ -219,6 +218,16 @@ def create_run(name: str, chosen: str | None = None) -> RunFolder:
             exit_code=1,
         ) from None
     raise AssertionError("a thousand runs in one second")
+
+
+def _persistent() -> list[str]:
+    """The volumes by name, and what is mounted below those that hold others."""
+    found = list(PERSISTENT)
+    for holder in HOLDERS:
+        if holder in found:
+            with suppress(OSError):
+                found += [f"{holder}/{name}" for name in sorted(os.listdir(holder))]
+    return found
 
 
 def _here() -> Path:
