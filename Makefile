@@ -1,6 +1,7 @@
 # make demo: set up what is missing and run every stage on the embedded model and data.
 # make test: set up what is missing and run every check.
-# TORCH_INDEX=ADDRESS takes torch from another index (an older driver needs an older CUDA build).
+# The torch that fits the driver and the cards is found by itself; TORCH_INDEX=ADDRESS takes it
+# from another index, such as a mirror.
 
 ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \

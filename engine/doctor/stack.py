@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from engine import __version__
 from engine.doctor import packages, toolchain
 from engine.doctor.facts import Box, StackFacts
 from engine.doctor.host import Host, Python, own_python
@@ -23,6 +24,8 @@ from engine.setup.torch_build import find_torch
 
 # Those that refuse to work, or work wrongly, beside other versions of what they ask for.
 _PARTNERS = ("transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
+# As the README installs it.
+_WHEEL = f"tailfin-{__version__}-py3-none-any.whl"
 _ASK = "import json, sys; print(json.dumps([sys.path, list(sys.version_info[:3])]))"
 
 
@@ -71,13 +74,13 @@ def newer_python(box: Box) -> str:
     least = "python" + ".".join(map(str, MIN_PYTHON))
     found = box.stack.software.other_python
     if found:
-        return f"{found} -m venv ~/tailfin && ~/tailfin/bin/pip install tailfin"
+        return f"{found} -m venv ~/tailfin && ~/tailfin/bin/pip install {_WHEEL}"
     if "/conda" in box.stack.python or "/miniconda" in box.stack.python:
         return (
-            f"conda create -y -p ~/tailfin python={least[6:]} && ~/tailfin/bin/pip install tailfin"
+            f"conda create -y -p ~/tailfin python={least[6:]} && ~/tailfin/bin/pip install {_WHEEL}"
         )
     install = box.platform.install(least, f"{least}-venv")
-    return f"{install} && {least} -m venv ~/tailfin && ~/tailfin/bin/pip install tailfin"
+    return f"{install} && {least} -m venv ~/tailfin && ~/tailfin/bin/pip install {_WHEEL}"
 
 
 def check_packages(box: Box) -> list[Finding]:
@@ -120,7 +123,7 @@ def install_command(box: Box, *names: str) -> str:
     if stack.software.externally_managed:
         return (
             f"{stack.python} -m venv --system-site-packages ~/tailfin && "
-            "~/tailfin/bin/pip install tailfin && ~/tailfin/bin/tailfin setup"
+            f"~/tailfin/bin/pip install {_WHEEL} && ~/tailfin/bin/tailfin setup"
         )
     return stack.setup_command(*names)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -26,7 +25,7 @@ def this_box(root: Path = Path("/")) -> Box:
         capabilities=cards,
         glibc=this_glibc(),
         python=(sys.version_info[0], sys.version_info[1]),
-        machine=platform.machine(),
+        machine=os.uname().machine,
     )
 
 

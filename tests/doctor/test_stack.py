@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from dataclasses import replace
@@ -59,6 +60,17 @@ def test_an_old_python() -> None:
     assert finding.severity == "fail"
     assert "3.10.13 is older than 3.11" in finding.message
     assert "python3.11 -m venv" in finding.fix
+
+
+def test_the_doctor_can_be_parsed_and_imported_by_an_old_python() -> None:
+    """It has to run there to say that training cannot."""
+    engine = Path(__file__).resolve().parents[2] / "engine"
+    files = [*engine.glob("doctor/*.py"), *engine.glob("setup/*.py"), engine / "cli/doctor.py"]
+    assert len(files) > 20
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 10))
+        at_once = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        assert "tomllib" not in "".join(ast.unparse(node) for node in at_once), file
 
 
 def test_an_old_python_beside_a_newer_one_or_in_conda() -> None:
