@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class GpuReading:
 
     `util` is a share from 0 to 1; `total_gib` is 0 where memory is shared with the host's and the
     driver counts none. `throttle` holds any of "power cap", "thermal", "hardware slowdown".
+    `others_gib` is what processes of nobody's asking hold; None where the driver names processes by
+    numbers of another namespace, so that ours cannot be told from them.
     """
 
     index: int
@@ -37,6 +39,7 @@ class GpuReading:
     power_w: float | None
     power_limit_w: float | None
     throttle: tuple[str, ...] = ()
+    others_gib: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,10 @@ class Cards:
         self._cards: list[_Card] = []
         self._answered: set[str] = set()
 
-    def read(self) -> tuple[tuple[GpuReading, ...], str, bool]:
+    def read(self, own: Set[int] = frozenset()) -> tuple[tuple[GpuReading, ...], str, bool]:
         """The GPUs that answer, the trouble with those that do not, and whether one was lost.
 
-        Lost is a GPU that answered earlier. The library's errors are words here, never raised.
+        `own` are the process ids of the run that is watched. Lost is a GPU that answered earlier. The library's errors are words here, never raised.
         """
         if self._start_trouble is None:
             self._start_trouble = self._start()
@@ -76,7 +79,7 @@ class Cards:
         lost: list[tuple[int, str]] = []
         for card in self._cards:
             try:
-                readings.append(self._reading(card))
+                readings.append(self._reading(card, own))
                 self._answered.add(card.uuid or str(card.index))
             except self._nvml.NVMLError as error:
                 was_there = (card.uuid or str(card.index)) in self._answered
@@ -129,7 +132,7 @@ class Cards:
             for handle in handles or [board]
         ]
 
-    def _reading(self, card: _Card) -> GpuReading:
+    def _reading(self, card: _Card, own: Set[int]) -> GpuReading:
         nvml = self._nvml
         # Asked first and believed: its failure means the card is gone, the others' may not.
         used_gib, total_gib = self._memory(card)
@@ -149,7 +152,15 @@ class Cards:
             power_w=None if power_mw is None else power_mw / 1000,
             power_limit_w=None if limit_mw is None else limit_mw / 1000,
             throttle=tuple(word for word, bits in _THROTTLES if reasons & bits),
+            others_gib=self._others(card, own) if own else None,
         )
+
+    def _others(self, card: _Card, own: Set[int]) -> float | None:
+        found = self._tell(self._nvml.nvmlDeviceGetComputeRunningProcesses, card.handle)
+        held = {one.pid: one.usedGpuMemory or 0 for one in found or ()}
+        if not own & held.keys():
+            return None  # before its first tensor, or seen from the host under another number
+        return sum(memory for pid, memory in held.items() if pid not in own) / GIB
 
     def _memory(self, card: _Card) -> tuple[float, float]:
         try:

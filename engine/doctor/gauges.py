@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.doctor.cards import Cards, GpuReading
 from engine.doctor.facts import GIB
-from engine.doctor.gpu import read_nodes
+from engine.doctor.filling import Filling
+from engine.doctor.gpu import read_gpus
 from engine.doctor.host import Host
 from engine.doctor.limits import read_limits
 from engine.doctor.processors import Processors
@@ -29,6 +31,9 @@ class HostReading:
 
     `cpu_share` is a share from 0 to 1 of `cores`, which a quota can make a fraction.
     `process_ram_gib` sums over the worker and its children; what they share counts in each.
+    `is_ram_limited`: the limit is the container's, whose passing kills without a word. `oom_kills`
+    counts what it killed since the first reading. `disk_full_s` is when the disk is full at the
+    pace of the last minutes.
     """
 
     cpu_share: float
@@ -38,6 +43,9 @@ class HostReading:
     disk_free_gib: float | None = None
     disk_total_gib: float | None = None
     process_ram_gib: float | None = None
+    is_ram_limited: bool = False
+    oom_kills: int = 0
+    disk_full_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +74,24 @@ class Gauges:
         root: Path = Path("/"),
         path: Path | None = None,
         nvml: Any = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._env = env
         self._root = root
         self._path = path
         self._lock = threading.Lock()
         self._processors = Processors(root)
-        known = read_nodes(root, env)
+        self._filling = Filling(clock)
+        self._oom_kills: int | None = None
+        known = read_gpus(Host(env, root))
         self._cards = Cards(known.visible_devices, nvml) if known.handed else None
 
     def read(self, worker_pid: int = 0) -> Reading:
         """One look; never raises for a GPU, disk or process that is gone."""
         with self._lock:
-            gpus, trouble, is_lost = self._cards.read() if self._cards else ((), "", False)
-            return Reading(gpus, self._host(worker_pid), trouble, is_lost)
+            ram_gib, own = _tree(self._root, worker_pid) if worker_pid > 0 else (None, frozenset())
+            gpus, trouble, is_lost = self._cards.read(own) if self._cards else ((), "", False)
+            return Reading(gpus, self._host(ram_gib), trouble, is_lost)
 
     def close(self) -> None:
         """Let go of the driver; one that hangs in a reading is left to the end of the process."""
@@ -89,13 +101,16 @@ class Gauges:
             finally:
                 self._lock.release()
 
-    def _host(self, worker_pid: int) -> HostReading:
+    def _host(self, process_ram_gib: float | None) -> HostReading:
         limits = read_limits(Host(self._env, self._root))
         is_limited = limits.cpu_quota is not None and limits.cpu_quota < limits.cores
         cores = min(float(limits.cores), limits.cpu_quota or limits.cores)
         used_gib = limits.ram_gib - limits.available_gib
-        if limits.cgroup_gib is not None and limits.cgroup_gib <= limits.ram_gib:
+        is_ram_limited = limits.cgroup_gib is not None and limits.cgroup_gib <= limits.ram_gib
+        if limits.cgroup_gib is not None and is_ram_limited:
             used_gib = limits.cgroup_gib - (limits.cgroup_free_gib or 0.0)
+        if self._oom_kills is None:
+            self._oom_kills = limits.oom_kills
         disk_free_gib, disk_total_gib = self._disk()
         return HostReading(
             cpu_share=self._processors.read(cores, is_limited=is_limited),
@@ -104,7 +119,10 @@ class Gauges:
             ram_limit_gib=limits.usable_gib,
             disk_free_gib=disk_free_gib,
             disk_total_gib=disk_total_gib,
-            process_ram_gib=_tree_gib(self._root, worker_pid) if worker_pid > 0 else None,
+            process_ram_gib=process_ram_gib,
+            is_ram_limited=is_ram_limited,
+            oom_kills=max(limits.oom_kills - self._oom_kills, 0),
+            disk_full_s=self._filling.full_in_s(disk_free_gib),
         )
 
     def _disk(self) -> tuple[float | None, float | None]:
@@ -117,8 +135,8 @@ class Gauges:
         return usage.free / GIB, usage.total / GIB
 
 
-def _tree_gib(root: Path, pid: int) -> float | None:
-    """Resident memory of a process and all its descendants; None where it is gone.
+def _tree(root: Path, pid: int) -> tuple[float | None, frozenset[int]]:
+    """Resident memory of a process and all its descendants, None where it is gone; their ids.
 
     psutil would read every process of the box to find the children: 7 ms where this takes 0.2.
     """
@@ -138,4 +156,5 @@ def _tree_gib(root: Path, pid: int) -> float | None:
                     waiting += children.read().split()
         except (OSError, ValueError, IndexError):  # ended in between
             continue
-    return total * os.sysconf("SC_PAGE_SIZE") / GIB if is_there else None
+    gib = total * os.sysconf("SC_PAGE_SIZE") / GIB if is_there else None
+    return gib, frozenset(seen - {0})

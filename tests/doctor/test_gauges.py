@@ -34,6 +34,7 @@ class Nvml:
         self.unsupported: set[str] = set()
         self.reasons = 0
         self.init_error = 0
+        self.processes: dict[int, list[tuple[int, int | None]]] = {}
 
     def nvmlInit(self) -> None:
         self.calls.append("init")
@@ -92,6 +93,11 @@ class Nvml:
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:
         self._fail("nvmlDeviceGetCurrentClocksThrottleReasons", handle)
         return self.reasons
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[SimpleNamespace]:
+        self._fail("nvmlDeviceGetComputeRunningProcesses", handle)
+        held = self.processes.get(handle, [])
+        return [SimpleNamespace(pid=pid, usedGpuMemory=memory) for pid, memory in held]
 
     def _fail(self, name: str, handle: int) -> None:
         if name in self.unsupported:
@@ -263,6 +269,22 @@ def test_a_card_that_never_answered_is_not_lost(tmp_path: Path) -> None:
     assert (reading.trouble, reading.is_gpu_lost) == ("GPU 1 gave no answer: Unknown Error", False)
 
 
+def test_memory_that_others_hold_is_told_where_processes_can_be_told_apart(tmp_path: Path) -> None:
+    root = tree(gpu_root(tmp_path), {"proc/70/statm": "9 9 1 1 0 1 0\n"})
+    tree(root, {"proc/70/task/70/children": "71 ", "proc/71/statm": "9 9 1 1 0 1 0\n"})
+    nvml = Nvml()
+    nvml.processes = {0: [(71, 20 * GIB), (4000, 6 * GIB), (4001, None)], 1: [(70, GIB)]}
+    gauges = Gauges({}, root, nvml=nvml)
+    assert [gpu.others_gib for gpu in gauges.read(70).gpus] == [6.0, 0.0]
+    # numbers of the host, in a container that has its own: nobody can say whose they are
+    nvml.processes = {0: [(90_071, 20 * GIB), (90_400, 6 * GIB)]}
+    assert [gpu.others_gib for gpu in gauges.read(70).gpus] == [None, None]
+    nvml.processes = {0: [(71, 20 * GIB), (4000, 6 * GIB)]}
+    assert [gpu.others_gib for gpu in gauges.read().gpus] == [None, None]
+    nvml.unsupported = {"nvmlDeviceGetComputeRunningProcesses"}
+    assert [gpu.others_gib for gpu in gauges.read(70).gpus] == [None, None]
+
+
 def test_without_a_gpu_the_driver_is_not_asked(tmp_path: Path) -> None:
     nvml = Nvml()
     reading = Gauges({}, tmp_path, nvml=nvml).read()
@@ -283,7 +305,48 @@ def test_a_container_with_limits(tmp_path: Path) -> None:
         },
     )
     host = Gauges({}, root).read().host
-    assert host == HostReading(0.0, 2.5, 4.0, 16.0)
+    assert host == HostReading(0.0, 2.5, 4.0, 16.0, is_ram_limited=True)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_the_limit_kills_is_counted_from_the_first_reading(
+    tmp_path: Path, version: int
+) -> None:
+    def write(kills: int) -> None:
+        files = {
+            1: {
+                "proc/self/cgroup": "4:memory:/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{16 * GIB}\n",
+                "sys/fs/cgroup/memory/memory.oom_control": f"under_oom 0\noom_kill {kills}\n",
+            },
+            2: {
+                "proc/self/cgroup": "0::/\n",
+                "sys/fs/cgroup/memory.max": f"{16 * GIB}\n",
+                "sys/fs/cgroup/memory.events": f"high 0\noom 9\noom_kill {kills}\n",
+            },
+        }
+        tree(tmp_path, {"proc/meminfo": MEMINFO, **files[version]})
+
+    write(2)
+    gauges = Gauges({}, tmp_path)
+    assert gauges.read().host.oom_kills == 0
+    write(3)
+    assert gauges.read().host.oom_kills == 1
+
+
+def test_the_pace_of_the_disk_comes_with_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now_s=0.0, free_gib=60.0)
+
+    def usage(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=clock.free_gib * GIB, total=100 * GIB)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    gauges = Gauges({}, tmp_path, path=tmp_path, clock=lambda: clock.now_s)
+    assert gauges.read().host.disk_full_s is None
+    clock.now_s, clock.free_gib = 300.0, 50.0
+    assert gauges.read().host.disk_full_s == pytest.approx(1500.0)
 
 
 def test_a_machine_without_limits(tmp_path: Path) -> None:
