@@ -1,174 +1,154 @@
-"""The driver and its cards, asked through NVIDIA's own library; no torch, no CUDA start."""
+"""The driver and its cards: device files and the kernel first, then NVIDIA's own library."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from engine.doctor.facts import GIB, Box, Gpu, GpuFacts
-from engine.findings import Finding
+from engine.doctor.cuda_library import read_cuda_library
+from engine.doctor.gpu_facts import Gpu, GpuFacts, PciGpu
+from engine.doctor.gpu_log import read_xids
+from engine.doctor.gpu_users import read_holders
+from engine.doctor.host import Host
+from engine.doctor.nvml_cards import Nvml, read_cards
 from engine.setup.driver import gpu_nodes, has_nvidia_gpu, kernel_driver
 
-# A desktop and the driver's own part stay below this on every card.
-TAKEN_GIB = 1.5
+LIBRARY_NOT_FOUND, VERSION_MISMATCH = 12, 18
+_NO_LIBRARY = "NVIDIA's management library (libnvidia-ml.so.1) was not found"
+_VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}
+_MODULES = ("nvidia", "nvidia_uvm", "nouveau", "amdgpu")
+_NCCL = ("NCCL_P2P_DISABLE", "NCCL_IB_DISABLE")
+_DRIVER_PACKAGE = re.compile(r"(libnvidia-(?:compute|ml)[^:]*|libcuda1|nvidia-utils-\d+[^:]*)")
 
 
-def read_nodes(root: Path, env: Mapping[str, str]) -> GpuFacts:
+def read_gpus(host: Host) -> GpuFacts:
     """What device files and the kernel say, before the driver's library is asked."""
+    nodes = tuple(gpu_nodes(host.root))
+    is_handed = has_nvidia_gpu(host.root)
+    devices = set(host.names("/dev"))
+    env = host.env
     return GpuFacts(
-        nodes=tuple(gpu_nodes(root)),
-        driver=kernel_driver(root),
-        trouble="its library gave no answer" if has_nvidia_gpu(root) else "",
+        nodes=nodes,
+        driver=kernel_driver(host.root) or host.text("/sys/module/nvidia/version").strip(),
+        trouble="its library gave no answer" if is_handed else "",
         visible_devices=env.get("CUDA_VISIBLE_DEVICES"),
         rented_without=env.get("RUNPOD_GPU_COUNT") == "0",
+        missing_nodes=_missing(nodes, devices),
+        modules=_modules(host),
+        pci=() if is_handed else _pci(host),
+        library=read_cuda_library(host) if is_handed else GpuFacts().library,
+        nccl=tuple(name for name in _NCCL if env.get(name, "") not in ("", "0")),
+        scheduler="Slurm"
+        if "SLURM_JOB_ID" in env
+        else "Kubernetes"
+        if "KUBERNETES_SERVICE_HOST" in env and "RUNPOD_POD_ID" not in env
+        else "",
+        promised=_whole(env.get("RUNPOD_GPU_COUNT", "")),
+        makes_nodes=bool(host.which("nvidia-modprobe")),
+        has_nvswitch=any(re.fullmatch(r"nvidia-nvswitch\d+", name) for name in devices),
     )
 
 
-def ask_driver(known: GpuFacts, nvml: Any = None) -> GpuFacts:
+def ask_driver(known: GpuFacts, host: Host) -> GpuFacts:
     """Ask the driver's library for the rest; the trouble is named where it does not answer.
 
     Can take seconds per card where the driver's persistence mode is off: call it in a thread.
     """
+    nvml: Any = host.nvml
     if nvml is None:
         try:
-            import pynvml as nvml
+            import pynvml
         except ImportError:
             return replace(known, trouble="nvidia-ml-py is not installed, so it was not asked")
-    return ask_nvml(known, nvml)
-
-
-def ask_nvml(known: GpuFacts, nvml: Any) -> GpuFacts:
-    """The same through a given binding; tests hand a stand-in for hardware that is missing."""
+        nvml = pynvml
     try:
         nvml.nvmlInit()
-        try:
-            return _answer(known, nvml)
-        finally:
-            nvml.nvmlShutdown()
     except nvml.NVMLError as error:
-        return replace(known, trouble=str(error))
-
-
-def check_present(box: Box) -> list[Finding]:
-    """Whether there is a GPU at all, and whether it answers."""
-    gpu = box.gpu
-    if gpu.gpus:
-        return []
-    if gpu.handed:
-        message = f"A GPU is handed to this box but its driver does not answer: {gpu.trouble}."
-        if "nvidia-ml-py" in gpu.trouble:
-            return [Finding("gpu.not-asked", "warn", message, "pip install nvidia-ml-py")]
-        fix = "Restart the container; if it stays, save your files and change the host."
-        return [Finding("gpu.no-answer", "fail", message, fix, ", ".join(gpu.nodes))]
-    message = "There is no NVIDIA GPU here: training runs on the CPU, which suits tiny models only."
-    fix = "Rent or restart with a GPU; in Docker add: --gpus all"
-    if gpu.rented_without:
-        fix = "RunPod gave this pod back without its GPU: deploy a new pod on the same volume."
-    return [Finding("gpu.none", "warn", message, fix)]
-
-
-def check_driver(box: Box) -> list[Finding]:
-    """The driver's version and the newest CUDA it speaks."""
-    gpu = box.gpu
-    if not gpu.driver or not gpu.gpus:
-        return []
-    cuda = f", CUDA up to {gpu.cuda[0]}.{gpu.cuda[1]}" if gpu.cuda[0] else ""
-    return [Finding("gpu.driver", "ok", f"NVIDIA driver {gpu.driver}{cuda}.")]
-
-
-def check_cards(box: Box) -> list[Finding]:
-    """One line per card: memory, generation, and whether it computes in bfloat16."""
-    findings = []
-    for gpu in box.gpu.gpus:
-        where = f"GPU {gpu.index}"
-        generation = f"compute capability {gpu.capability[0]}.{gpu.capability[1]}"
-        message = f"{gpu.name}: {gpu.vram_gib:.1f} GiB, {gpu.free_gib:.1f} GiB free, {generation}"
-        if gpu.has_bf16:
-            findings.append(Finding("gpu.card", "ok", f"{message}, bfloat16.", where=where))
-        else:
-            message += ", no bfloat16 in hardware."
-            fix = "Train with: --set model.dtype=float16"
-            findings.append(Finding("gpu.no-bf16", "warn", message, fix, where))
-    return findings
-
-
-def check_memory_taken(box: Box) -> list[Finding]:
-    """GPU memory that somebody else holds; in a container its process is often not visible."""
-    findings = []
-    for gpu in box.gpu.gpus:
-        taken_gib = gpu.vram_gib - gpu.free_gib
-        if taken_gib > TAKEN_GIB:
-            message = f"{taken_gib:.1f} of {gpu.vram_gib:.1f} GiB are already taken."
-            fix = "End your other processes (nvidia-smi lists them); if none is yours, change host."
-            findings.append(Finding("gpu.memory-taken", "warn", message, fix, f"GPU {gpu.index}"))
-    return findings
-
-
-def check_slices(box: Box) -> list[Finding]:
-    """MIG: a process sees one slice of such a card only."""
-    return [
-        Finding(
-            "gpu.mig",
-            "info",
-            "This card is divided (MIG); one process sees one slice.",
-            "Name the slice: export CUDA_VISIBLE_DEVICES=MIG-...  (nvidia-smi -L lists them)",
-            f"GPU {gpu.index}",
-        )
-        for gpu in box.gpu.gpus
-        if gpu.mig
-    ]
-
-
-def check_hidden(box: Box) -> list[Finding]:
-    """CUDA_VISIBLE_DEVICES that hides every card."""
-    hidden = box.gpu.visible_devices
-    if not box.gpu.gpus or hidden is None or hidden.strip() not in ("", "-1"):
-        return []
-    message = f'CUDA_VISIBLE_DEVICES="{hidden}" hides every GPU from torch.'
-    return [Finding("gpu.hidden", "fail", message, "unset CUDA_VISIBLE_DEVICES")]
-
-
-CHECKS = (
-    check_present,
-    check_driver,
-    check_cards,
-    check_memory_taken,
-    check_slices,
-    check_hidden,
-)
-
-
-def _answer(known: GpuFacts, nvml: Any) -> GpuFacts:
-    number = int(nvml.nvmlSystemGetCudaDriverVersion_v2())
-    gpus = tuple(_card(index, nvml) for index in range(nvml.nvmlDeviceGetCount()))
-    return replace(
-        known,
-        driver=_words(nvml.nvmlSystemGetDriverVersion()),
-        cuda=(number // 1000, number % 1000 // 10),
-        gpus=gpus,
-        trouble="" if gpus else "it lists no card",
-    )
-
-
-def _card(index: int, nvml: Any) -> Gpu:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+        return _without_answer(known, host, error)
     try:
-        mig = nvml.nvmlDeviceGetMigMode(handle)[0] == 1
-    except nvml.NVMLError:  # not a card that can be divided
-        mig = False
-    return Gpu(
-        index=index,
-        name=_words(nvml.nvmlDeviceGetName(handle)),
-        vram_gib=memory.total / GIB,
-        free_gib=memory.free / GIB,
-        capability=tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle)),
-        mig=mig,
+        return _answer(known, host, Nvml(nvml))
+    except nvml.NVMLError as error:
+        return _without_answer(known, host, error)
+    finally:
+        Nvml(nvml).tell("nvmlShutdown")
+
+
+def _answer(known: GpuFacts, host: Host, nvml: Nvml) -> GpuFacts:
+    number = nvml.number("nvmlSystemGetCudaDriverVersion_v2") or nvml.number(
+        "nvmlSystemGetCudaDriverVersion"
     )
+    release = int(number or 0)
+    cards = read_cards(nvml, host)
+    known = replace(
+        known,
+        driver=nvml.words("nvmlSystemGetDriverVersion") or known.driver,
+        cuda=(release // 1000, release % 1000 // 10),
+        gpus=cards.gpus,
+        silent=cards.silent,
+        p2p=cards.p2p,
+        trouble="" if cards.gpus or not known.nodes else "it lists no card",
+    )
+    if not cards.gpus and cards.silent:
+        known = replace(known, trouble=cards.silent[0].trouble, code=cards.silent[0].code)
+    if not known.handed:
+        return known
+    if not (cards.pids or known.has_nvswitch or any(map(is_used, cards.gpus))):
+        return _with_log(known, host)
+    holders, fabric_manager = read_holders(host, cards.pids)
+    return _with_log(replace(known, holders=holders, fabric_manager=fabric_manager), host)
 
 
-def _words(value: str | bytes) -> str:
-    """Old bindings answer in bytes."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def is_used(gpu: Gpu) -> bool:
+    """Whether more of a card's memory is gone than an idle driver takes."""
+    return gpu.vram_gib - gpu.free_gib - (gpu.reserved_gib or 0.0) > 0.3
+
+
+def _without_answer(known: GpuFacts, host: Host, error: Any) -> GpuFacts:
+    """The library's refusal; without a device file it means no more than the lack of one."""
+    if not known.handed:
+        return known
+    code = int(getattr(error, "value", 0) or 0)
+    trouble = _NO_LIBRARY if code == LIBRARY_NOT_FOUND else str(error).rstrip(".")
+    packages = _driver_packages(host) if code == VERSION_MISMATCH else ()
+    return _with_log(replace(known, trouble=trouble, code=code, driver_packages=packages), host)
+
+
+def _with_log(known: GpuFacts, host: Host) -> GpuFacts:
+    xids, was_read = read_xids(host)
+    return replace(known, xids=xids, log_was_read=was_read)
+
+
+def _missing(nodes: tuple[str, ...], devices: set[str]) -> tuple[str, ...]:
+    """Without nvidiactl nothing works; nvidia-uvm is looked for only where the rest is there."""
+    if not nodes:
+        return ()
+    if "nvidiactl" not in devices:
+        return ("/dev/nvidiactl",)
+    return () if "nvidia-uvm" in devices else ("/dev/nvidia-uvm",)
+
+
+def _modules(host: Host) -> tuple[str, ...]:
+    loaded = {line.partition(" ")[0] for line in host.text("/proc/modules").splitlines()}
+    return tuple(name for name in _MODULES if name in loaded or host.exists(f"/sys/module/{name}"))
+
+
+def _pci(host: Host) -> tuple[PciGpu, ...]:
+    """Display adapters (class 03) and accelerators (12) of the three makers."""
+    found = []
+    for address in host.names("/sys/bus/pci/devices"):
+        folder = f"/sys/bus/pci/devices/{address}"
+        vendor = _VENDORS.get(host.text(f"{folder}/vendor").strip())
+        if vendor and host.text(f"{folder}/class").strip().startswith(("0x03", "0x12")):
+            found.append(PciGpu(address, vendor))
+    return tuple(found)
+
+
+def _driver_packages(host: Host) -> tuple[str, ...]:
+    names = (name.partition(".list")[0] for name in host.names("/var/lib/dpkg/info"))
+    found = (match[1] for name in names if (match := _DRIVER_PACKAGE.match(name)))
+    return tuple(dict.fromkeys(found))
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isdecimal() else 0

@@ -20,11 +20,13 @@ def this_device(env: Mapping[str, str] | None = None, root: Path = Path("/")) ->
 
     Can take seconds where the driver sleeps.
     """
-    from engine.doctor.gpu import ask_driver, read_nodes
+    from engine.doctor.gpu import ask_driver, read_gpus
+    from engine.doctor.host import Host
 
     env = os.environ if env is None else env
-    known = read_nodes(root, env)
-    gpu = first_visible(ask_driver(known).gpus, env) if known.handed else None
+    host = Host(env, root)
+    known = read_gpus(host)
+    gpu = first_visible(ask_driver(known, host).gpus, env) if known.handed else None
     if gpu is None:
         return this_ram(root)
     return Card(
