@@ -114,7 +114,7 @@ class LimitFacts:
     def cpu_granted(self) -> float:
         """Processors' worth of time this process gets."""
         known = (self.cpu_quota, self.cpu_sold)
-        return min(float(self.cores), *(one for one in known if one))
+        return min([float(self.cores), *(one for one in known if one)])
 
 
 @dataclass(frozen=True, slots=True)
