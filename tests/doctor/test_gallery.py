@@ -68,11 +68,6 @@ OPEN = frozenset(
         "disk-system-disk-small",
         "hub-gated-without-token",
         "memory-limit-in-ancestor-v1",
-        "memory-limit-of-container",
-        "terminal-dumb",
-        "terminal-unknown-to-this-box",
-        "terminal-without-tmux",
-        "terminal-without-tmux-runpod",
     )
 )
 
