@@ -92,19 +92,18 @@ def check_kernels(box: Box) -> list[Finding]:
     kinds = [card.capability for card in cards]
     missing = missing_code(build.version, build.cuda_release, kinds, here.machine)
     findings = []
-    for card in cards:
-        if card.capability in missing:
-            message = (
-                f"torch {build.label} has no code for the {card.name} (compute capability "
-                f"{card.capability[0]}.{card.capability[1]})."
-            )
-            why = (
-                "is_available() says yes, and the first kernel ends with: no kernel image is "
-                "available for execution on the device."
-            )
-            fix = fitting_torch(box)
-            where = f"GPU {card.index}"
-            findings.append(Finding("torch.no-kernel", "fail", message, fix, where, why))
+    for kind in dict.fromkeys(missing):
+        same = [card for card in cards if card.capability == kind]
+        message = (
+            f"torch {build.label} has no code for the {same[0].name} (compute capability "
+            f"{kind[0]}.{kind[1]})."
+        )
+        why = (
+            "is_available() says yes, and the first kernel ends with: no kernel image is "
+            "available for execution on the device."
+        )
+        where = f"GPU {', '.join(str(card.index) for card in same)}"
+        findings.append(Finding("torch.no-kernel", "fail", message, fitting_torch(box), where, why))
     return findings
 
 

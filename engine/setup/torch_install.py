@@ -10,7 +10,7 @@ from engine.setup.installed import Distribution, required_closure, required_name
 from engine.setup.plan import TorchPlan
 from engine.setup.solver import Fit
 
-# Any uv that knows --torch-backend (0.6.9) and current CUDA releases.
+# An older one may not know the newest names of --torch-backend.
 _UV = "uv>=0.9"
 # These unpack into the same folders whichever CUDA they are for, so that two overwrite each other.
 _CUDA_PACKAGE = re.compile(r"nvidia-[a-z-]+-cu(\d\d)")

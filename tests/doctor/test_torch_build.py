@@ -108,6 +108,17 @@ def test_card_against_wheel(card: Gpu, build: TorchBuild, fails: bool) -> None:
         assert "--replace-torch --cuda 1" in found[0].fix
 
 
+def test_cards_of_one_kind_are_told_once_and_a_mixed_box_is_told_which_to_take() -> None:
+    cards = (V100, replace(V100, index=1), replace(RTX_5090, index=2))
+    here = box(gpu=replace(GPU, gpus=cards), stack=replace(STACK, torch=CUDA_13))
+    finding = only(check_kernels(here))
+    assert finding.where == "GPU 0, 1"
+    assert finding.fix.endswith("--cuda 12.8")  # torch 2.10 has both
+    pascal = Gpu(0, "Tesla P100", 16.0, 15.9, (6, 0))
+    here = replace(here, gpu=replace(GPU, gpus=(pascal, replace(RTX_5090, index=1))))
+    assert "CUDA_VISIBLE_DEVICES=1" in only(check_kernels(here)).fix
+
+
 def test_bitsandbytes_without_a_library_for_this_cuda() -> None:
     # https://github.com/bitsandbytes-foundation/bitsandbytes/issues/112
     stack = replace(STACK, bitsandbytes_cuda=((11, 8), (12, 6)))
