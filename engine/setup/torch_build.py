@@ -56,7 +56,7 @@ def find_torch(paths: Sequence[str] | None = None) -> TorchBuild | None:
 def read_build(folder: Path) -> TorchBuild | None:
     """The build in a torch package folder, or None where it has no readable version.py."""
     try:
-        text = (folder / "version.py").read_text(encoding="utf-8")
+        text = (folder / "version.py").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     version = _value(text, "__version__")
