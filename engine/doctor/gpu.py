@@ -120,12 +120,9 @@ def _with_log(known: GpuFacts, host: Host) -> GpuFacts:
 
 
 def _missing(nodes: tuple[str, ...], devices: set[str]) -> tuple[str, ...]:
-    """Without nvidiactl nothing works; nvidia-uvm is looked for only where the rest is there."""
-    if not nodes:
-        return ()
-    if "nvidiactl" not in devices:
-        return ("/dev/nvidiactl",)
-    return () if "nvidia-uvm" in devices else ("/dev/nvidia-uvm",)
+    """What CUDA needs beside the GPU's own file: nothing works without nvidiactl."""
+    wanted = ("nvidiactl", "nvidia-uvm") if nodes else ()
+    return tuple(f"/dev/{name}" for name in wanted if name not in devices)
 
 
 def _modules(host: Host) -> tuple[str, ...]:

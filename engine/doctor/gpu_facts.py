@@ -24,9 +24,10 @@ class Health:
     """What a card says of itself now; None or 0 where it says nothing.
 
     `clock_reasons` are the bits of nvmlClocksEventReasons. `ecc_uncorrected` counts since the
-    driver was loaded. `recovery` is NVML's recovery action, `fabric_state` and `fabric_summary`
-    its fabric state (2 is in progress, 3 is completed) and health (2 is unhealthy),
-    `fabric_status` the error the registration ended with, `compute_mode` NVML's.
+    driver was loaded, `ecc_lifetime` since the card was made. `recovery` is NVML's recovery action,
+    `fabric_state` and `fabric_summary` its fabric state (2 is in progress, 3 is completed) and
+    health (2 is unhealthy), `fabric_status` the error the registration ended with, `compute_mode`
+    NVML's.
     """
 
     clock_reasons: int = 0
@@ -36,6 +37,7 @@ class Health:
     pcie_width: int | None = None
     pcie_width_max: int | None = None
     ecc_uncorrected: int = 0
+    ecc_lifetime: int = 0
     remap_pending: bool = False
     remap_failed: bool = False
     retired_pages: int = 0

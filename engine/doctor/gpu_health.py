@@ -16,7 +16,7 @@ _SLOWED = (
     (0x08, "a hardware slowdown"),
 )
 # Shares of the default power limit: below the first training is plainly slower.
-_CAPPED, _TRIMMED = 0.9, 0.98
+_CAPPED, _TRIMMED = 0.85, 0.98
 _NARROW = 4
 _HOT_C = 90
 _STATES = {1: "has not started", 2: "is still in progress"}
@@ -94,8 +94,9 @@ def check_throttle(box: Box) -> list[Finding]:
         if not causes and (temp_c is None or temp_c < _HOT_C):
             continue
         warm = f", at {temp_c:.0f} C" if temp_c else ""
-        cause = causes[0] if causes else "heat soon"
-        message = f"{card.name} is slowed down by {cause}{warm}."
+        message = f"{card.name} is hot{warm}: its clocks are about to drop."
+        if causes:
+            message = f"{card.name} is slowed down by {causes[0]}{warm}."
         why = "Steps take longer for as long as it lasts; a smaller batch does not help."
         fix = f"Report it to the host. {change_host(box.platform)}"
         findings.append(Finding("gpu.throttled", "warn", message, fix, card.where, why))
@@ -189,11 +190,7 @@ def _card_errors(box: Box, card: Gpu) -> list[Finding]:
     log = [xid for xid in box.gpu.xids if card.pci and xid.pci == card.pci and xid.code in _BROKEN]
     broken += [f"Xid {xid.code} in the kernel's log: {_BROKEN[xid.code]}" for xid in log]
     if not broken and not weak:
-        if not health.retired_pages:
-            return []
-        message = f"{card.name} retired {health.retired_pages} pages of memory after errors."
-        why = "They are out of use and harm no run; more of them in a short time would."
-        return [Finding("gpu.retired-pages", "info", message, "", card.where, why)]
+        return _past_errors(card)
     message = f"{card.name}: {'; '.join(broken + weak)}."
     why = "Runs on it end with an uncorrectable memory error or a lost GPU, or compute wrong."
     fix = change_host(box.platform)
@@ -202,6 +199,17 @@ def _card_errors(box: Box, card: Gpu) -> list[Finding]:
         fix = f"{reset}  (if it comes back: change host or replace the card)"
     severity: Severity = "fail" if broken else "warn"
     return [Finding("gpu.hardware-error", severity, message, fix, card.where, why)]
+
+
+def _past_errors(card: Gpu) -> list[Finding]:
+    pages, errors = card.health.retired_pages, card.health.ecc_lifetime
+    if not pages and not errors:
+        return []
+    message = f"{card.name} had {errors} uncorrectable ECC errors in its life"
+    if pages:
+        message = f"{card.name} retired {pages} pages of memory after errors"
+    why = "What failed is out of use and harms no run; more of it in a short time would."
+    return [Finding("gpu.past-errors", "info", f"{message}.", "", card.where, why)]
 
 
 def _xid(box: Box, xid: Xid, where: str) -> list[Finding]:

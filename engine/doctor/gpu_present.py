@@ -31,7 +31,7 @@ def check_present(box: Box) -> list[Finding]:
 def check_nodes(box: Box) -> list[Finding]:
     """A device file that the library for watching does not need, but CUDA does."""
     gpu = box.gpu
-    if not gpu.gpus or gpu.missing_nodes != ("/dev/nvidia-uvm",) or gpu.makes_nodes:
+    if not gpu.gpus or len(gpu.missing_nodes) != 1 or gpu.makes_nodes:
         return []  # the driver's helper makes it when CUDA starts for the first time
     return [_missing_node(box)]
 
@@ -61,7 +61,7 @@ def _no_answer(box: Box) -> Finding:  # noqa: PLR0912 - one branch per refusal
         return Finding(
             "gpu.not-asked", "warn", message, f"{python} -m pip install nvidia-ml-py", where, why
         )
-    if gpu.missing_nodes == ("/dev/nvidiactl",) and gpu.code != _LIBRARY_NOT_FOUND:
+    if "/dev/nvidiactl" in gpu.missing_nodes and gpu.code != _LIBRARY_NOT_FOUND:
         return _missing_node(box)
     if gpu.code == _LIBRARY_NOT_FOUND:
         return _no_library(box)

@@ -52,18 +52,20 @@ def check_slices(box: Box) -> list[Finding]:
     if not divided:
         return []
     slices = [part for card in divided for part in card.slices]
+    chosen = (box.gpu.visible_devices or "").partition(",")[0].strip()
+    named = [part for part in slices if chosen.startswith("MIG-") and part.uuid.startswith(chosen)]
+    slices = named or slices
     whole = [card for card in box.gpu.seen if not card.mig]
     if not slices:
         return [] if whole else [_no_slice(box, divided[0])]
-    chosen = (box.gpu.visible_devices or "").startswith("MIG-")
     sizes = ", ".join(f"{part.vram_gib:.1f} GiB" for part in slices)
     where = divided[0].where
     largest = max(slices, key=lambda part: part.free_gib)
     fix = _take(largest)
     why = "One process is given one slice, however many there are; plan with its memory."
-    if len(slices) == 1 or chosen:
+    if len(slices) == 1:
         message = f"{divided[0].name} is divided (MIG); this box has a slice of {sizes}."
-        return [Finding("gpu.mig", "info", message, "" if chosen else fix, where, why)]
+        return [Finding("gpu.mig", "info", message, "" if named else fix, where, why)]
     message = f"{divided[0].name} is divided (MIG) into {len(slices)} slices here: {sizes}."
     return [Finding("gpu.mig", "warn", message, fix, where, why, safe=fix.startswith("export"))]
 

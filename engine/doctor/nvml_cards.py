@@ -18,7 +18,7 @@ NOT_SUPPORTED = 3
 _GONE = (15, 16, 17, 999)
 _MEMORY_V2 = 0x02000028  # nvmlMemory_v2, whose answer tells reserved memory apart
 _RECOVERY_ACTION = 230  # NVML_FI_DEV_GET_GPU_RECOVERY_ACTION
-_UNCORRECTED, _SINCE_LOADED, _DOUBLE_BIT = 1, 0, 1
+_UNCORRECTED, _SINCE_LOADED, _LIFETIME, _DOUBLE_BIT = 1, 0, 1, 1
 _MOST_SLICES = 8
 _FABRIC = (
     ("nvmlDeviceGetGpuFabricInfoV", "c_nvmlGpuFabricInfo_v3_t"),
@@ -161,6 +161,7 @@ def _health(nvml: Nvml, handle: Any) -> Health:
     fabric = _fabric(nvml, handle)
     persistence = nvml.number("nvmlDeviceGetPersistenceMode", handle)
     ecc = nvml.number("nvmlDeviceGetTotalEccErrors", handle, _UNCORRECTED, _SINCE_LOADED)
+    lifetime = nvml.number("nvmlDeviceGetTotalEccErrors", handle, _UNCORRECTED, _LIFETIME)
     retired = _list(nvml.tell("nvmlDeviceGetRetiredPages", handle, _DOUBLE_BIT))
     return Health(
         clock_reasons=int(reasons or 0),
@@ -170,6 +171,7 @@ def _health(nvml: Nvml, handle: Any) -> Health:
         pcie_width=None if width is None else int(width),
         pcie_width_max=None if most is None else int(most),
         ecc_uncorrected=int(ecc or 0),
+        ecc_lifetime=int(lifetime or 0),
         remap_pending=pending,
         remap_failed=failed,
         retired_pages=len(retired),
