@@ -11,11 +11,12 @@ import pytest
 from engine.doctor import box as box_module
 from engine.doctor.box import gather
 from engine.doctor.facts import GpuFacts, HubFacts
+from engine.doctor.host import Host
 from tests.doctor.boxes import tree
 
 
 def test_a_tree_without_anything(tmp_path: Path) -> None:
-    box = gather({"HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}, tmp_path)
+    box = gather(Host({"HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}, tmp_path))
     assert box.gpu == GpuFacts()
     assert box.hub.reachable is None
     assert box.limits.ram_gib == 0
@@ -25,19 +26,19 @@ def test_a_tree_without_anything(tmp_path: Path) -> None:
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="a real driver answers here")
 def test_a_device_without_a_driver_library(tmp_path: Path) -> None:
     root = tree(tmp_path, {"dev/nvidia0": ""})
-    box = gather({"HF_HUB_OFFLINE": "1"}, root)
+    box = gather(Host({"HF_HUB_OFFLINE": "1"}, root))
     assert box.gpu.nodes == ("/dev/nvidia0",)
-    assert "Not Found" in box.gpu.trouble
+    assert "was not found" in box.gpu.trouble
 
 
 def test_late_answers_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
 
-    def stuck_driver(known: GpuFacts) -> GpuFacts:
+    def stuck_driver(known: GpuFacts, host: Host) -> GpuFacts:
         never.wait(30)
         return known
 
-    def stuck_hub(known: HubFacts) -> HubFacts:
+    def stuck_hub(known: HubFacts, host: Host) -> HubFacts:
         never.wait(30)
         return known
 
@@ -46,7 +47,7 @@ def test_late_answers_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(box_module, "DRIVER_TIMEOUT_S", 0.1)
     monkeypatch.setattr(box_module, "TIMEOUT_S", 0.1)
     began = time.monotonic()
-    box = gather({"HOME": str(tmp_path)}, tree(tmp_path, {"dev/nvidia0": ""}))
+    box = gather(Host({"HOME": str(tmp_path)}, tree(tmp_path, {"dev/nvidia0": ""})))
     assert time.monotonic() - began < 10
     never.set()
     assert box.gpu.trouble == "no answer within 0.1 s"
