@@ -67,7 +67,10 @@ class _Questions:
 
     def put(self, name: str, question: Callable[[], Reply | _Weights]) -> None:
         def ask() -> None:
-            self._answers[name] = question()
+            try:
+                self._answers[name] = question()
+            except Exception as error:  # an address that is none, in ways nobody can list
+                self._answers[name] = Reply(error=str(error) or type(error).__name__)
 
         self._threads[name] = threading.Thread(target=ask, daemon=True)
         self._threads[name].start()

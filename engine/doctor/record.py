@@ -12,7 +12,7 @@ from typing import Any
 from engine.doctor.facts import Box
 from engine.doctor.host import Host, Reply
 from engine.doctor.hub import token_file
-from engine.doctor.recording_host import Notes, RecordingHost
+from engine.doctor.recording_host import NotedEnvironment, Notes, RecordingHost
 from engine.doctor.recording_nvml import RecordingNvml
 from engine.doctor.redact import REMOVED, SECRET_NAME, Redactor, redactor_for
 from engine.errors import TailfinError
@@ -26,7 +26,22 @@ _PACKAGE_FILES = ("METADATA", "PKG-INFO", "RECORD", "WHEEL", "version.py", "dire
 # Files that hold whole environments: what stands in them beside these is nobody's business.
 _ENVIRONMENTS = re.compile(r"/environ$|/rp_environment$|^/etc/environment$|/\.(bash|zsh)rc$")
 _KEPT_NAMES = re.compile(r"^(HF_|HUGGING|CUDA|NVIDIA|NCCL|RUNPOD_\w*COUNT|LANG$|LC_|TMPDIR$|PATH$)")
+# Of folders that hold hundreds of names, those that say something of the GPU.
+_LIBRARIES = re.compile(r"lib(cuda|nvidia|nccl|cudnn|stdc\+\+|gomp|c\.|c-|GLX_nvidia)|[^.]*$")
+_KEPT_OF = {
+    "/dev": re.compile(r"nvidia|nvhost|dri$|kfd$|dxg$|shm$|infiniband$"),
+    "/lib": _LIBRARIES,
+    "/lib64": _LIBRARIES,
+    "/usr": _LIBRARIES,
+}
 _HEADERS = ("date", "location", "x-error-code", "x-error-message", "x-xet-hash", "retry-after")
+# Some reader goes through the whole environment; only what can matter to any of them is kept.
+_ENVIRONMENT = re.compile(
+    r"^(HF_|HUGGING|TRANSFORMERS_|CUDA|NVIDIA|NCCL|OMP_|MKL_|OPENBLAS|LD_|LANG|LC_|PATH$|HOME$|TERM"
+    r"|COLORTERM$|TMUX$|STY$|TMP|TEMP$|XDG_|PYTHON|TAILFIN|BNB_|RUNPOD|VAST|COLAB|KAGGLE|AutoDL"
+    r"|CONTAINER_ID|VIRTUAL_ENV|CONDA|CC$|CXX$|C_INCLUDE|CPATH$|TORCH|PYTORCH|TRITON|ACCELERATE"
+    r"|ROCM|HIP_|ZE_|PIP_|UV_|\w*_(PROXY|proxy)$)"
+)
 # Their presence names the platform; their values would name the box.
 _PLATFORM_NAMES = re.compile(r"^(RUNPOD|VAST|COLAB|KAGGLE|AutoDL)")
 
@@ -46,7 +61,8 @@ def write_recorded(host: RecordingHost, box: Box, folder: Path) -> int:
 
     The folder is as docs/recorded-boxes.md says; OSError where it cannot be written.
     """
-    redact = redactor_for(Host(dict(host.env), root=host.root))
+    unnoted = host.env.whole if isinstance(host.env, NotedEnvironment) else host.env
+    redact = redactor_for(Host(unnoted, root=host.root))
     root = folder / "root"
     root.mkdir(parents=True, exist_ok=True)
     _write_tree(host, root, redact)
@@ -129,10 +145,18 @@ def _seen(host: RecordingHost) -> set[str]:
         if not _is_listable(folder):
             continue
         in_packages = os.path.basename(folder) in _PACKAGES
+        if kept := _KEPT_OF.get(_top(folder)):
+            names = [name for name in names if kept.match(name)]  # noqa: PLW2901
         for name in names:
             if not in_packages or name.endswith(("-info", ".egg-link", ".pth")):
                 seen.add(f"{folder.rstrip('/')}/{name}")
     return {path for path in seen if path.startswith("/") and path != "/"}
+
+
+def _top(folder: str) -> str:
+    """The first part of a path, but for packages, whose names all count."""
+    is_of_packages = any(f"/{name}" in folder for name in _PACKAGES)
+    return "" if is_of_packages else f"/{folder.split('/')[1]}"
 
 
 def _is_listable(folder: str) -> bool:
@@ -153,7 +177,9 @@ def _is_private(path: str) -> bool:
 def _is_other_process(path: str) -> bool:
     """Files of processes that are neither the first nor this one, but for their names."""
     match = re.match(r"/proc/(\d+)/(.*)$", path)
-    return bool(match) and match[1] != "1" and not re.match(r"(comm|status|fd/\d+)$", match[2])
+    return (
+        match is not None and match[1] != "1" and not re.match(r"(comm|status|fd/\d+)$", match[2])
+    )
 
 
 def _text(path: str, text: str, redact: Redactor) -> str:
@@ -176,7 +202,11 @@ def _kept_settings(text: str, redact: Redactor) -> str:
 
 
 def _environment(host: RecordingHost, redact: Redactor) -> str:
-    read = {name: host.env[name] for name in sorted(host.notes.names) if name in host.env}
+    read = {
+        name: host.env[name]
+        for name in sorted(host.notes.names & set(host.env))
+        if _ENVIRONMENT.match(name)
+    }
     lines = [f"{name}={_value(name, value, redact)}" for name, value in read.items()]
     marks = [name for name in sorted(host.env) if _PLATFORM_NAMES.match(name) and name not in read]
     return "".join(f"{line}\n" for line in [*lines, *(f"{mark}={REMOVED}" for mark in marks)])

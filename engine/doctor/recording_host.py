@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ class NotedEnvironment(Mapping[str, str]):
 
     def __init__(self, env: Mapping[str, str], notes: Notes) -> None:
         self._env = env
+        self.whole = dict(env)
         self._notes = notes
 
     def __getitem__(self, name: str) -> str:
@@ -43,6 +44,9 @@ class NotedEnvironment(Mapping[str, str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._env)
+
+    def items(self) -> ItemsView[str, str]:
+        return self._env.items()  # whoever looks through all of them has read none
 
     def __len__(self) -> int:
         return len(self._env)

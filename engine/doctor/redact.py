@@ -29,7 +29,7 @@ _URL_HOST = re.compile(r"(?<=://)(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+)")
 _EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]*\w")
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}([-_])(?:[0-9a-fA-F]{4}\1){3}[0-9a-fA-F]{12}\b")
 _HEX = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
-_MAC = re.compile(r"\b(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b")
+_MAC = re.compile(r"\b(?!02:00:00:00:00:)(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b")
 # Not the numbers of a version, which may be four: `==9.10.2.21`, `Version: 9.10.2.21`.
 _IPV4 = re.compile(r"(?<![\w.=<>~-])(?<!ersion: )(?<!ersion )(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:.])")
@@ -61,7 +61,7 @@ _NOBODY = frozenset(
     )
 )
 _USER_VARIABLES = ("USER", "LOGNAME", "SUDO_USER", "USERNAME")
-_HOST_VARIABLES = ("HOSTNAME", "HOST", "AutoDLContainerUUID", "RUNPOD_POD_HOSTNAME")
+_HOST_VARIABLES = ("HOSTNAME", "HOST", "AutoDLContainerUUID", "CONTAINER_NAME", "NODE_NAME")
 _ID_VARIABLES = (
     "RUNPOD_POD_ID",
     "RUNPOD_DC_ID",
@@ -165,7 +165,7 @@ def redactor_for(host: Host) -> Redactor:
     """One that knows the names, ids and secrets of a box."""
     env = host.env
     homes = re.findall(r"/(?:home|Users)/([^/]+)", env.get("HOME", ""))
-    hosts = [env.get(name, "") for name in _HOST_VARIABLES]
+    hosts = [env[name] for name in env if name in _HOST_VARIABLES or name.endswith("HOSTNAME")]
     hosts += [host.text(file).strip() for file in ("/proc/sys/kernel/hostname", "/etc/hostname")]
     secrets = [env.get(name, "") for name in env if SECRET_NAME.search(name)]
     proxies = (env.get(name, "") for name in env if name.lower().endswith("_proxy"))

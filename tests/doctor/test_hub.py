@@ -1,57 +1,69 @@
-"""The hub is a real local server here; the token never leaves its place."""
+"""What is known of the hub, and what asking a real local server adds; the token never stays."""
 
 from __future__ import annotations
 
-import http.server
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.doctor.hub import ask_hub, check_reachable, check_token, hub_cache, read_hub
+from engine.doctor.host import Host, Reply
+from engine.doctor.hub import hub_cache, read_hub
+from engine.doctor.hub_checks import CHECKS, check_model, check_reachable
+from engine.doctor.hub_network import ask_hub
+from engine.findings import Finding, worst_first
 from tests.doctor.boxes import HUB, box, only, tree
+from tests.fake_hub import FakeModel, fake_hub, tiny_files
 
 SECRET = "hf_notARealToken1234567890"
+HUB_URL = "https://huggingface.co"
 
 
-@pytest.fixture(params=[200, 401, 503])
-def server(request: pytest.FixtureRequest) -> Iterator[str]:
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(request.param)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
+def judged(host: Host) -> list[Finding]:
+    seen = box(hub=ask_hub(read_hub(host), host, 1.0))
+    return worst_first(found for check in CHECKS for found in check(seen))
 
 
-def test_any_answer_counts(server: str, tmp_path: Path) -> None:
-    known = read_hub(tmp_path, {"HF_ENDPOINT": f"{server}/", "HOME": str(tmp_path)})
-    facts = ask_hub(known)
-    assert facts.endpoint == server
-    assert facts.reachable is True
-    assert only(check_reachable(box(hub=facts))).severity == "ok"
+class Wire:
+    """Answers by method, URL and token; what it does not know times out at once."""
+
+    def __init__(self, replies: dict[str, Reply]) -> None:
+        self.replies = {HUB_URL: Reply(200)} | replies
+        self.told: list[tuple[str, str]] = []
+
+    def ask(self, method: str, url: str, *, token: str = "", timeout_s: float = 3.0) -> Reply:
+        self.told.append((url, token))
+        known = self.replies.get(f"{url} with token" if token else url)
+        return known or Reply(error="timed out", seconds=timeout_s)
+
+
+def test_a_server_answers_for_its_token_and_its_models(tmp_path: Path) -> None:
+    with fake_hub() as server:
+        server.add(FakeModel("acme/gated", tiny_files(), gated=True))
+        env = {"HF_ENDPOINT": f"{server.url}/", "HOME": str(tmp_path)}
+        host = Host(env, root=tmp_path, model="acme/gated")
+        first = judged(host)[0]
+        assert (first.id, first.severity) == ("hub.model-needs-token", "fail")
+        assert "hf auth login" in first.fix
+        server.tokens[SECRET] = set()
+        first = judged(replace(host, env={**env, "HF_TOKEN": SECRET}))[0]
+        assert (first.id, first.severity) == ("hub.model-not-accepted", "fail")
+        assert "acme/gated" in first.fix
+        server.tokens[SECRET] = {"acme/gated"}
+        assert "fail" not in {
+            one.severity for one in judged(replace(host, env={**env, "HF_TOKEN": SECRET}))
+        }
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        facts = ask_hub(read_hub(tmp_path, {"HF_ENDPOINT": endpoint}))
-    assert facts.reachable is False
-    finding = only(check_reachable(box(hub=facts)))
-    assert finding.severity == "warn"
-    assert finding.where == endpoint
-    assert "HF_ENDPOINT" in finding.fix
+        finding = judged(Host({"HF_ENDPOINT": endpoint, "HOME": "/no"}, root=tmp_path))[0]
+    assert (finding.id, finding.severity, finding.where) == ("hub.unreachable", "warn", endpoint)
+    assert finding.why
 
 
 def test_a_hub_that_never_answers_costs_its_timeout_only() -> None:
@@ -60,56 +72,114 @@ def test_a_hub_that_never_answers_costs_its_timeout_only() -> None:
         mute.listen()
         began = time.monotonic()
         endpoint = f"http://127.0.0.1:{mute.getsockname()[1]}"
-        facts = ask_hub(replace(HUB, endpoint=endpoint), timeout_s=0.2)
+        facts = ask_hub(replace(HUB, endpoint=endpoint), Host({}), timeout_s=0.3)
     assert facts.reachable is False
-    assert facts.trouble
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("endpoint", ["not an address", "http://", "http://[broken", "ftp2://x"])
 def test_a_nonsense_endpoint_is_trouble_not_a_crash(endpoint: str) -> None:
-    facts = ask_hub(replace(HUB, endpoint=endpoint))
+    facts = ask_hub(replace(HUB, endpoint=endpoint), Host({}), timeout_s=0.5)
     assert facts.reachable is False
     assert facts.trouble
 
 
+def test_a_box_without_network_is_not_kept_waiting(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"proc/net/route": "Iface\tDestination\n"})
+    wire = Wire({})
+    first = judged(Host({"HOME": "/no"}, root=root, network=wire))[0]
+    assert first.id == "hub.unreachable"
+    assert wire.told == []
+
+
 def test_offline_by_wish_is_not_asked(tmp_path: Path) -> None:
-    known = read_hub(tmp_path, {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"})
-    assert ask_hub(known) == known
-    assert only(check_reachable(box(hub=known))).severity == "info"
+    wire = Wire({})
+    host = Host({"TRANSFORMERS_OFFLINE": "1", "HOME": "/no"}, root=tmp_path, network=wire)
+    first = judged(host)[0]
+    assert (first.id, first.fix) == ("hub.offline", "unset TRANSFORMERS_OFFLINE")
+    assert wire.told == []
+
+
+def test_the_way_round_a_blocked_hub_is_one_that_answers(tmp_path: Path) -> None:
+    blocked = {HUB_URL: Reply(error="reset")}
+    mirror = Wire(blocked | {"https://hf-mirror.com": Reply(200)})
+    scope = Wire(blocked | {"https://www.modelscope.cn": Reply(200)})
+    fixes = [judged(Host({}, root=tmp_path, network=net))[0].fix for net in (mirror, scope)]
+    assert fixes[0] == "export HF_ENDPOINT=https://hf-mirror.com HF_HUB_DISABLE_XET=1"
+    assert "modelscope download" in fixes[1]
+
+
+def test_the_token_is_told_to_the_hub_and_not_to_mirrors(tmp_path: Path) -> None:
+    wire = Wire({"https://mirror.test": Reply(200)})
+    judged(Host({"HF_TOKEN": SECRET}, root=tmp_path, network=wire))
+    assert {url for url, token in wire.told if token} == {f"{HUB_URL}/api/whoami-v2"}
+    wire.told.clear()
+    judged(
+        Host(
+            {"HF_TOKEN": SECRET, "HF_ENDPOINT": "https://mirror.test"}, root=tmp_path, network=wire
+        )
+    )
+    assert [url for url, token in wire.told if token] == []
+
+
+@pytest.mark.parametrize(("days", "is_wrong"), [(0, False), (-400, True), (3, True)])
+def test_the_clock_is_held_against_the_server(tmp_path: Path, days: int, is_wrong: bool) -> None:
+    dated = Reply(200, {"date": "Wed, 18 Nov 2026 11:06:40 GMT"})
+    now = 1795000000 + days * 86400
+    host = Host({}, root=tmp_path, network=Wire({HUB_URL: dated}), clock=now)
+    assert ("hub.clock" in {one.id for one in judged(host)}) is is_wrong
+
+
+def test_a_refused_token_goes_first_where_a_good_one_is_saved(tmp_path: Path) -> None:
+    wire = Wire({f"{HUB_URL}/api/whoami-v2 with token": Reply(401)})
+    root = tree(tmp_path, {"h/token": "other-token"})
+    host = Host({"HF_TOKEN": SECRET, "HF_HOME": "/h"}, root=root, network=wire)
+    first = judged(host)[0]
+    assert (first.id, first.fix) == ("hub.token-invalid", "unset HF_TOKEN")
 
 
 def test_the_token_is_seen_and_not_kept(tmp_path: Path) -> None:
-    from_env = read_hub(tmp_path, {"HF_TOKEN": SECRET})
-    saved = tmp_path / "hf/token"
-    tree(tmp_path, {"hf/token": SECRET + "\n"})
-    from_file = read_hub(tmp_path, {"HF_HOME": str(saved.parent)})
-    for facts in (from_env, from_file):
+    root = tree(tmp_path, {"hf/token": SECRET + "\n"})
+    for env in ({"HF_TOKEN": SECRET}, {"HF_HOME": "/hf"}):
+        host = Host(env, root=root, network=Wire({}))
+        facts = ask_hub(read_hub(host), host, 0.5)
         assert facts.has_token
         assert SECRET not in repr(facts)
-        assert only(check_token(box(hub=facts))).severity == "ok"
+        assert SECRET not in repr(judged(host))
 
 
 @pytest.mark.parametrize(
     ("file", "text"),
     [
         ("proc/1/environ", f"PATH=/bin\0HF_TOKEN={SECRET}\0HOME=/root\0"),
-        ("etc/rp_environment", f"export A=b\nexport HF_TOKEN={SECRET}\n"),
+        ("etc/rp_environment", f'export A=b\nexport HF_TOKEN="{SECRET}"\n'),
     ],
 )
 def test_a_token_that_ssh_did_not_inherit(tmp_path: Path, file: str, text: str) -> None:
     # https://github.com/runpod/containers/issues/70
-    facts = read_hub(tree(tmp_path, {file: text}), {"HOME": str(tmp_path)})
-    assert not facts.has_token
-    finding = only(check_token(box(hub=facts)))
-    assert finding.severity == "warn"
+    root = tree(tmp_path, {file: text})
+    found = {one.id: one for one in judged(Host({}, root=root, network=Wire({})))}
+    finding = found["hub.token-elsewhere"]
     assert f"/{file}" in finding.message
-    assert SECRET not in finding.message + finding.fix
+    assert SECRET not in repr(found)
+    import subprocess
+
+    command = finding.fix.replace(f"/{file}", str(root / file)) + '; printf %s "$HF_TOKEN"'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == SECRET
 
 
 def test_no_token_anywhere(tmp_path: Path) -> None:
     root = tree(tmp_path, {"proc/1/environ": "MY_HF_TOKEN_NOTE=1\0HF_TOKEN=\0"})
-    assert only(check_token(box(hub=read_hub(root, {"HOME": "/no"})))).severity == "info"
+    ids = {one.id for one in judged(Host({"HOME": "/no"}, root=root, network=Wire({})))}
+    assert "hub.no-token" in ids
+    assert "hub.token-elsewhere" not in ids
+
+
+def test_any_answer_counts_but_trouble_is_named() -> None:
+    assert only(check_reachable(box(hub=replace(HUB, state=401)))).severity == "ok"
+    assert only(check_reachable(box(hub=replace(HUB, state=503)))).id == "hub.in-trouble"
+    assert check_model(box(hub=HUB)) == []
 
 
 def test_the_cache_follows_huggingface_hubs_rule() -> None:
@@ -117,3 +187,4 @@ def test_the_cache_follows_huggingface_hubs_rule() -> None:
     assert hub_cache({"HF_HOME": "/h"}) == Path("/h/hub")
     assert hub_cache({"XDG_CACHE_HOME": "/x"}) == Path("/x/huggingface/hub")
     assert hub_cache({"HOME": "/root"}) == Path("/root/.cache/huggingface/hub")
+    assert hub_cache({"HF_HOME": "~/hf", "HOME": "/h"}) == Path("/h/hf/hub")
