@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -53,6 +54,26 @@ def cpu_quota(root: Path) -> float | None:
         if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]) > 0:
             quotas.append(int(words[0]) / int(words[1]))
     return min(quotas) if quotas else None
+
+
+def processes_left(root: Path) -> int | None:
+    """How many more processes and threads the control group lets be made; None for no limit."""
+    left = []
+    for folder in _folders(root, "pids"):
+        limit = _number(folder / "pids.max")
+        if limit is not None:
+            left.append(limit - (_number(folder / "pids.current") or 0))
+    return max(min(left), 0) if left else None
+
+
+def memory_pressure(root: Path) -> float | None:
+    """Percent of the last minute in which every process here waited for memory; None unknown."""
+    texts = [_text(folder / "memory.pressure") for folder in _folders(root, "memory")]
+    for text in [*reversed(texts), _text(root / "proc/pressure/memory")]:
+        found = re.search(r"^full .*?avg60=([\d.]+)", text, re.MULTILINE)
+        if found:
+            return float(found[1])
+    return None
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:

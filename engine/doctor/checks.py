@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.doctor import disk, gpu_checks, hub_checks, limits, stack, terminal, torch_build
+from engine.doctor import (
+    disk,
+    gpu_checks,
+    hub_checks,
+    limit_checks,
+    rental,
+    stack,
+    terminal,
+    torch_build,
+)
 from engine.doctor.deep.judge import judge
 from engine.doctor.facts import Box
 from engine.findings import Finding, any_fail, worst_first
@@ -16,9 +25,10 @@ GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("GPU", gpu_checks.CHECKS),
     ("torch", torch_build.CHECKS),
     ("Python", stack.CHECKS),
-    ("memory and processors", limits.CHECKS),
+    ("memory and processors", limit_checks.CHECKS),
     ("disk", disk.CHECKS),
     ("hub", hub_checks.CHECKS),
+    ("platform", rental.CHECKS),
     ("terminal", terminal.CHECKS),
 )
 

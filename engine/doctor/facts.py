@@ -239,7 +239,6 @@ class TerminalFacts:
     tmux: str = ""
     in_tmux: bool = False
     locale: str = ""
-    utf8_locale: str = "C.UTF-8"
     term: str = ""
     known: bool | None = None
     over_ssh: bool = False
