@@ -27,7 +27,7 @@ class Health:
     driver was loaded, `ecc_lifetime` since the card was made. `recovery` is NVML's recovery action,
     `fabric_state` and `fabric_summary` its fabric state (2 is in progress, 3 is completed) and
     health (2 is unhealthy), `fabric_status` the error the registration ended with, `compute_mode`
-    NVML's.
+    NVML's. `pcie_replays` counts what the link had to send again since the driver was loaded.
     """
 
     clock_reasons: int = 0
@@ -36,6 +36,7 @@ class Health:
     power_default_w: float | None = None
     pcie_width: int | None = None
     pcie_width_max: int | None = None
+    pcie_replays: int = 0
     ecc_uncorrected: int = 0
     ecc_lifetime: int = 0
     remap_pending: bool = False

@@ -18,6 +18,8 @@ _SLOWED = (
 # Shares of the default power limit: below the first training is plainly slower.
 _CAPPED, _TRIMMED = 0.85, 0.98
 _NARROW = 4
+# A sound link repeats next to nothing, even in months.
+_REPLAYS = 10_000
 _HOT_C = 90
 _STATES = {1: "has not started", 2: "is still in progress"}
 _COMPLETED, _UNHEALTHY = 3, 2
@@ -123,7 +125,9 @@ def check_power(box: Box) -> list[Finding]:
 
 def check_link(box: Box) -> list[Finding]:
     """The width of the PCIe link; its generation drops at idle and says nothing."""
-    findings = []
+    findings = [
+        _replays(box, card) for card in box.gpu.seen if card.health.pcie_replays >= _REPLAYS
+    ]
     for card in box.gpu.seen:
         width, most = card.health.pcie_width, card.health.pcie_width_max
         if not width or card.is_shared or (width > _NARROW and (not most or width >= most)):
@@ -220,6 +224,13 @@ def _xid(box: Box, xid: Xid, where: str) -> list[Finding]:
     why = "The card failed since this machine started, and is likely to fail again."
     severity: Severity = "fail" if xid.code in _BROKEN else "warn"
     return [Finding("gpu.xid", severity, message, change_host(box.platform), where, why)]
+
+
+def _replays(box: Box, card: Gpu) -> Finding:
+    message = f"{card.name}: its PCIe link repeated {card.health.pcie_replays} packets."
+    why = "The link is disturbed, as through a poor riser: transfers are slow, and it may drop out."
+    fix = f"Avoid CPU offload; {_wider(box.platform)}"
+    return Finding("gpu.pcie-replays", "warn", message, fix, card.where, why)
 
 
 def _wider(platform: Platform) -> str:

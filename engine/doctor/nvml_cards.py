@@ -170,6 +170,7 @@ def _health(nvml: Nvml, handle: Any) -> Health:
         power_default_w=None if default_mw is None else default_mw / 1000,
         pcie_width=None if width is None else int(width),
         pcie_width_max=None if most is None else int(most),
+        pcie_replays=int(nvml.number("nvmlDeviceGetPcieReplayCounter", handle) or 0),
         ecc_uncorrected=int(ecc or 0),
         ecc_lifetime=int(lifetime or 0),
         remap_pending=pending,

@@ -315,6 +315,11 @@ def test_the_width_of_the_link(width: int | None, most: int | None, severity: st
     assert [one.severity for one in findings] == ([severity] if severity else [])
 
 
+def test_a_link_that_repeats_itself() -> None:
+    assert only(check_link(with_gpu(sick(pcie_replays=250_000)))).id == "gpu.pcie-replays"
+    assert check_link(with_gpu(sick(pcie_replays=12))) == []
+
+
 COMPAT = "usr/local/cuda-12.8/compat"
 DRIVER = "usr/lib/x86_64-linux-gnu/libcuda.so.1"
 
