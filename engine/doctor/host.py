@@ -33,14 +33,12 @@ class Reply:
     """What a server said; `status` is 0 and `error` says why where nothing came back.
 
     Header names are lower case. Redirects are not followed: where they lead is an answer.
-    `asked` is false where a recording knows nothing about that server.
     """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     seconds: float = 0.0
-    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
