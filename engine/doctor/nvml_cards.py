@@ -77,8 +77,8 @@ def read_cards(nvml: Nvml, host: Host) -> Cards:
             silent.append(SilentGpu(index, str(error).rstrip("."), code))
             continue
         handles[index] = handle
-        for process in nvml.tell("nvmlDeviceGetComputeRunningProcesses", handle) or ():
-            pids.add(int(getattr(process, "pid", 0)))
+        for process in _list(nvml.tell("nvmlDeviceGetComputeRunningProcesses", handle)):
+            pids.add(_whole(process, "pid"))
     consumer = {gpu.index: handles[gpu.index] for gpu in gpus if gpu.is_consumer}
     return Cards(tuple(gpus), tuple(silent), tuple(_p2p(nvml, consumer)), frozenset(pids))
 
@@ -101,7 +101,7 @@ def _card(index: int, handle: Any, nvml: Nvml, host: Host) -> Gpu:
         name=nvml.words("nvmlDeviceGetName", handle) or "NVIDIA GPU",
         vram_gib=total_gib,
         free_gib=free_gib,
-        capability=(int(capability[0]), int(capability[1])) if len(capability) == 2 else (0, 0),
+        capability=(int(capability[0]), int(capability[1])) if _is_pair(capability) else (0, 0),
         mig=is_divided,
         uuid=nvml.words("nvmlDeviceGetUUID", handle),
         pci=short_pci(address) if ":" in address else "",
@@ -123,8 +123,9 @@ def _memory(nvml: Nvml, handle: Any, host: Host) -> tuple[float, float, float | 
                 raise
             return *_host_memory(host), None, True
     reserved = getattr(memory, "reserved", None)
-    total, free = float(getattr(memory, "total", 0)), float(getattr(memory, "free", 0))
-    return total / GIB, free / GIB, None if reserved is None else reserved / GIB, False
+    total, free = _whole(memory, "total"), _whole(memory, "free")
+    is_told = isinstance(reserved, int | float)
+    return total / GIB, free / GIB, _whole(memory, "reserved") / GIB if is_told else None, False
 
 
 def _host_memory(host: Host) -> tuple[float, float]:
@@ -142,8 +143,8 @@ def _slices(nvml: Nvml, handle: Any) -> Iterator[Slice]:
         yield Slice(
             uuid=nvml.words("nvmlDeviceGetUUID", part),
             name=nvml.words("nvmlDeviceGetName", part),
-            vram_gib=float(getattr(memory, "total", 0)) / GIB,
-            free_gib=float(getattr(memory, "free", 0)) / GIB,
+            vram_gib=_whole(memory, "total") / GIB,
+            free_gib=_whole(memory, "free") / GIB,
         )
 
 
@@ -236,6 +237,10 @@ def _list(told: Any) -> list[Any]:
         return list(told)
     except TypeError:
         return []
+
+
+def _is_pair(told: list[Any]) -> bool:
+    return len(told) == 2 and all(isinstance(one, int) for one in told)
 
 
 def _whole(told: Any, name: str) -> int:
