@@ -49,6 +49,7 @@ _ROLES: dict[str, tuple[str, str]] = {
     "info": ("primary", ""),
     "warn": ("warning", "bold"),
     "fail": ("error", "bold"),
+    "skip": ("dim", ""),
     "accent": ("accent", "bold"),
     "value": ("foreground", "bold"),
     "cursor": ("", "reverse"),

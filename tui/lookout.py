@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from engine.doctor.gauges import Reading
 from engine.runs.state import LIVE, Observed
 from tui.draw.device_lines import device_alerts
 from tui.draw.history import Curves, History, Metric, Trend
+from tui.draw.pace import pace
 from tui.draw.run_alerts import Alert, run_alerts
 from tui.feed import Feed
 
@@ -67,5 +69,9 @@ class Lookout:
 
 def alerts_of(seen: Seen, reading: Reading | None) -> list[Alert]:
     """Everything about a run and its box that asks for attention, the gravest first."""
-    found = [*device_alerts(reading), *run_alerts(seen.observed, seen.trend, seen.now)]
+    status = seen.observed.status
+    left_s = pace(status).left_s
+    reserved_gib = status.steps[-1].vram_reserved_gib if status.steps else math.nan
+    box = device_alerts(reading, left_s=left_s, reserved_gib=reserved_gib)
+    found = [*box, *run_alerts(seen.observed, seen.trend, seen.now)]
     return sorted(found, key=lambda alert: alert.severity != "fail")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 from engine.doctor.gauges import GpuReading, HostReading, Reading
 from tui.draw.bars import share_bar
 from tui.draw.fact import Fact
 from tui.draw.line import Line, line
+from tui.draw.pace import rounded
 from tui.draw.run_alerts import Alert
+from tui.draw.words import clock
 
 # Below this share of the disk and this much, or above this share of memory, a word is due.
 _DISK_LOW_GIB, _DISK_LOW_SHARE = 2.0, 0.02
-_RAM_HIGH_SHARE = 0.95
+_RAM_HIGH_SHARE, _CGROUP_HIGH_SHARE = 0.95, 0.9
+_FULL_SOON_S = 3600.0
+# What a process takes beside its tensors, generously; and what is worth a word.
+_CONTEXT_GIB, _OTHERS_GIB = 1.5, 1.0
 _BAR_WIDTH, _LABEL = 8, 7
 
 
@@ -44,8 +51,14 @@ def device_panel(
     return lines
 
 
-def device_alerts(reading: Reading | None) -> list[Alert]:
-    """A GPU that is lost or silent, memory and disk that are nearly full, a card too hot."""
+def device_alerts(
+    reading: Reading | None, *, left_s: float = math.nan, reserved_gib: float = math.nan
+) -> list[Alert]:
+    """What of the box threatens the run, each with what to do.
+
+    `left_s` is what the run still needs, `reserved_gib` the GPU memory it said it holds; both are
+    NaN where not known.
+    """
     if reading is None:
         return []
     found: list[Alert] = []
@@ -54,19 +67,8 @@ def device_alerts(reading: Reading | None) -> list[Alert]:
         found.append(Alert("fail", f"A GPU was lost: {reading.trouble}.", fix))
     elif reading.trouble:
         found.append(Alert("warn", f"A GPU does not answer: {reading.trouble}."))
-    host = reading.host
-    free, total = host.disk_free_gib, host.disk_total_gib
-    if free is not None and total and free < max(_DISK_LOW_GIB, _DISK_LOW_SHARE * total):
-        fix = "Free some: the next checkpoint may not fit."
-        found.append(Alert("warn", f"The run's disk has {free:.1f} GiB left.", fix))
-    if host.ram_limit_gib > 0 and host.ram_used_gib > _RAM_HIGH_SHARE * host.ram_limit_gib:
-        found.append(
-            Alert(
-                "warn",
-                f"RAM is nearly full: {host.ram_used_gib:.1f} of {host.ram_limit_gib:.1f} GiB.",
-                "End other programs: the kernel kills what asks for more.",
-            )
-        )
+    found += [*_disk_alerts(reading.host, left_s), *_ram_alerts(reading.host)]
+    found += _shared_gpus(reading.gpus, reserved_gib)
     for gpu in reading.gpus:
         grave = [word for word in gpu.throttle if word != "power cap"]
         if grave:
@@ -77,6 +79,52 @@ def device_alerts(reading: Reading | None) -> list[Alert]:
                     "Tell whoever runs the box: a smaller batch does not cool it.",
                 )
             )
+    return found
+
+
+def _disk_alerts(host: HostReading, left_s: float) -> list[Alert]:
+    free, total, full_s = host.disk_free_gib, host.disk_total_gib, host.disk_full_s
+    if free is None or not total:
+        return []
+    if free < max(_DISK_LOW_GIB, _DISK_LOW_SHARE * total):
+        fix = "Free some: the next checkpoint may not fit."
+        return [Alert("warn", f"The run's disk has {free:.1f} GiB left.", fix)]
+    if full_s is None or full_s > _FULL_SOON_S or full_s > left_s:
+        return []
+    message = f"The run's disk is full in about {clock(rounded(full_s))}: {free:.0f} GiB left."
+    return [Alert("warn", message, "Free some, or stop with a checkpoint before.")]
+
+
+def _ram_alerts(host: HostReading) -> list[Alert]:
+    found: list[Alert] = []
+    if host.oom_kills:
+        killed = "a process" if host.oom_kills == 1 else f"{host.oom_kills} processes"
+        said = f"The container's memory limit killed {killed} since this is watched."
+        fix = "Resume with data.num_proc lower, or on a box with more RAM."
+        found.append(Alert("fail", said, fix))
+    used, limit = host.ram_used_gib, host.ram_limit_gib
+    share = _CGROUP_HIGH_SHARE if host.is_ram_limited else _RAM_HIGH_SHARE
+    if limit > 0 and used > share * limit:
+        near = "The container's memory limit is near"
+        what = near if host.is_ram_limited else "RAM is nearly full"
+        said = f"{what}: {used:.1f} of {limit:.1f} GiB."
+        fix = "End other programs: the kernel kills what asks for more."
+        found.append(Alert("warn", said, fix))
+    return found
+
+
+def _shared_gpus(gpus: tuple[GpuReading, ...], reserved_gib: float) -> list[Alert]:
+    """Others on the run's cards: as the driver tells them apart, else by what is not the run's."""
+    found: list[Alert] = []
+    for gpu in gpus:
+        others = gpu.others_gib
+        if others is None and len(gpus) == 1 and reserved_gib > 0:
+            others = gpu.used_gib - reserved_gib - _CONTEXT_GIB
+        if others is None or others < _OTHERS_GIB:
+            continue
+        said = f"Other processes hold {others:.1f} GiB of GPU {gpu.index}."
+        fix = "End them (nvidia-smi names them), or tell whoever runs the box."
+        found.append(Alert("warn", said, fix))
     return found
 
 

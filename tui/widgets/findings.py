@@ -81,6 +81,7 @@ class FindingsView(Container):
         self._said = ""
         self._is_beside = False
         self._text_width = 78
+        self._by_group = False
 
     def compose(self) -> ComposeResult:
         yield FindingRows(id="findings")
@@ -92,15 +93,30 @@ class FindingsView(Container):
         labelled = self._shown.get(self.query_one("#findings", Rows).key)
         return labelled.finding if labelled else None
 
-    def fill(self, found: Sequence[Labelled]) -> None:
-        """Show these, worst first; the cursor stays on the finding it was on."""
-        self._shown = {}
-        for labelled in sorted(found, key=lambda one: _ORDER.index(one.finding.severity)):
+    @property
+    def chosen_label(self) -> str:
+        """What the finding under the cursor is about."""
+        labelled = self._shown.get(self.query_one("#findings", Rows).key)
+        return labelled.label if labelled else ""
+
+    def fill(
+        self, found: Sequence[Labelled], *, by_group: bool = False, from_top: bool = False
+    ) -> None:
+        """Show these, worst first, or in the order given under a heading for each label.
+
+        The cursor stays on the finding it was on; `from_top` moves it on with the first finding
+        where it stands on that.
+        """
+        rows = self.query_one("#findings", Rows)
+        was_first = rows.key == next(iter(self._shown), "")
+        self._shown, self._by_group = {}, by_group
+        worst = found if by_group else sorted(found, key=_severity)
+        for labelled in worst:
             key = f"{labelled.finding.id} {labelled.finding.where}"
             while key in self._shown:
                 key += "+"
             self._shown[key] = labelled
-        self._arrange()
+        self._arrange(next(iter(self._shown), None) if from_top and was_first else None)
 
     def say(self, text: str) -> None:
         """One sentence above the details, until another finding is chosen."""
@@ -116,7 +132,7 @@ class FindingsView(Container):
     def on_resize(self) -> None:
         self._arrange()
 
-    def _arrange(self) -> None:
+    def _arrange(self, key: str | None = None) -> None:
         """Share the room between list and details, then draw both.
 
         In cells, not in shares: what is drawn must fit before the layout has been made.
@@ -127,7 +143,7 @@ class FindingsView(Container):
         self._is_beside = width >= _BESIDE_FROM
         room = height
         list_width = detail_width = width
-        kinds = len({one.finding.severity for one in self._shown.values()})
+        kinds = len(set(self._kinds()))
         num_parted = len(self._shown) + 2 * kinds - 1
         if self._is_beside:
             list_width = width * 56 // 100
@@ -135,7 +151,8 @@ class FindingsView(Container):
         else:
             needed = max((len(_details(one, width - 2)) for one in self._shown.values()), default=0)
             room = max(height - needed - 2, _LEAST_ROWS)  # air above and below the details
-            room = min(num_parted if num_parted <= room else len(self._shown), room)
+            is_parted = self._by_group or num_parted <= room
+            room = min(num_parted if is_parted else len(self._shown), room)
         rows, paper = self.query_one("#findings", Rows), self.query_one("#finding", Paper)
         self.styles.layout = "horizontal" if self._is_beside else "vertical"
         rows.styles.width, rows.styles.height = list_width, room
@@ -144,16 +161,28 @@ class FindingsView(Container):
         paper.styles.padding = (0, 1, 0, 2) if self._is_beside else (0, 1)
         self._text_width = detail_width - (3 if self._is_beside else 2)
         drawn = self._drawn_rows(list_width - 2)
-        rows.fill(drawn if num_parted > room else _with_headings(drawn, self._severities()))
+        is_parted = self._by_group or num_parted <= room
+        rows.fill(_with_headings(drawn, self._headings()) if is_parted else drawn, key=key)
         self._show_details()
         self.post_message(self.Chosen())
 
     def _drawn_rows(self, width: int) -> list[Row]:
+        if self._by_group:
+            return [Row(key, _short_summary(one, width)) for key, one in self._shown.items()]
         labels = max((len(one.label) for one in self._shown.values()), default=0)
         return [Row(key, _summary(one, labels, width)) for key, one in self._shown.items()]
 
-    def _severities(self) -> list[Severity]:
-        return [one.finding.severity for one in self._shown.values()]
+    def _kinds(self) -> list[str]:
+        """What each finding stands under."""
+        return [
+            one.label if self._by_group else one.finding.severity for one in self._shown.values()
+        ]
+
+    def _headings(self) -> list[str]:
+        if self._by_group:
+            return self._kinds()
+        severities = [one.finding.severity for one in self._shown.values()]
+        return [_HEADINGS[severity](severities.count(severity)) for severity in severities]
 
     def _show_details(self) -> None:
         labelled = self._shown.get(self.query_one("#findings", Rows).key)
@@ -175,6 +204,16 @@ def _summary(labelled: Labelled, labels: int, width: int) -> Line:
     return (*start, *line(clip(finding.message, max(width - labels - 8, 4))))
 
 
+def _short_summary(labelled: Labelled, width: int) -> Line:
+    finding = labelled.finding
+    word = (f"{WORDS[finding.severity]:<4}", finding.severity)
+    return (*line(word, "  "), *line(clip(finding.message, max(width - 6, 4))))
+
+
+def _severity(labelled: Labelled) -> int:
+    return _ORDER.index(labelled.finding.severity)
+
+
 def _details(labelled: Labelled, width: int) -> list[Line]:
     """Everything about a finding; the fix is never cut."""
     finding = labelled.finding
@@ -188,19 +227,20 @@ def _details(labelled: Labelled, width: int) -> list[Line]:
     lines += wrapped(finding.message, width)
     if finding.where:
         lines += wrapped(f"Where: {finding.where}", width, "dim", indent="       ")
+    if finding.why:
+        lines += wrapped(f"Why:   {finding.why}", width, indent="       ")
     if finding.fix:
         lines += wrapped(f"Fix:   {finding.fix}", width, "value", indent="       ")
     return lines
 
 
-def _with_headings(rows: Sequence[Row], severities: Sequence[Severity]) -> list[Row]:
-    """The rows with a heading over those of one severity, and air between them."""
+def _with_headings(rows: Sequence[Row], headings: Sequence[str]) -> list[Row]:
+    """The rows with a heading over those that share one, and air between them."""
     drawn: list[Row] = []
-    for i, (row, severity) in enumerate(zip(rows, severities, strict=True)):
-        if i == 0 or severity != severities[i - 1]:
+    for i, (row, heading) in enumerate(zip(rows, headings, strict=True)):
+        if i == 0 or heading != headings[i - 1]:
             if drawn:
                 drawn.append(Row("", BLANK, is_heading=True))
-            heading = _HEADINGS[severity](severities.count(severity))
             drawn.append(Row("", line((heading, "title")), is_heading=True))
         drawn.append(row)
     return drawn

@@ -85,3 +85,32 @@ def test_what_ends_runs_is_named_before_it_does() -> None:
     assert lost.severity == "fail" and "GPU is lost" in lost.message
     silent = device_alerts(Reading((), HOST, "NVML gave no answer: Driver Not Loaded"))[0]
     assert silent.severity == "warn"
+
+
+def test_a_disk_that_will_be_full_before_the_run_ends_is_named() -> None:
+    filling = Reading((), replace(HOST, disk_full_s=1500.0))
+    [alert] = device_alerts(filling, left_s=9000.0)
+    assert "full in about" in alert.message and alert.fix
+    assert device_alerts(filling, left_s=600.0) == []
+    assert device_alerts(filling)[0] == alert  # nothing is known of the run's end
+    assert device_alerts(Reading((), replace(HOST, disk_full_s=90_000.0))) == []
+
+
+def test_a_containers_limit_counts_earlier_and_its_kills_are_failures() -> None:
+    tight = replace(HOST, ram_used_gib=58.5)
+    assert device_alerts(Reading((), tight)) == []
+    [near] = device_alerts(Reading((), replace(tight, is_ram_limited=True)))
+    assert "limit is near" in near.message
+    [killed] = device_alerts(Reading((), replace(HOST, oom_kills=2)))
+    assert killed.severity == "fail" and "2 processes" in killed.message
+
+
+def test_memory_that_others_hold_is_named() -> None:
+    [told] = device_alerts(Reading((replace(GPU, others_gib=6.2),), HOST))
+    assert "6.2 GiB of GPU 0" in told.message
+    assert device_alerts(Reading((replace(GPU, others_gib=0.3),), HOST), reserved_gib=2.0) == []
+    # where processes cannot be told apart: what is used beyond what the run says it holds
+    [guessed] = device_alerts(ONE, reserved_gib=9.0)
+    assert "7.8 GiB of GPU 0" in guessed.message
+    assert device_alerts(ONE, reserved_gib=17.0) == []
+    assert device_alerts(EIGHT, reserved_gib=9.0) == []

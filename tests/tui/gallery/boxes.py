@@ -49,6 +49,6 @@ RAM = Card("RAM", 15.6, (0, 0), 0.0, is_gpu=False, taken_gib=2.4)
 
 def be_on(stage: Stage, box: Box, card: Card) -> None:
     """Let the wizard find this box and this device."""
-    stage.set("engine.doctor.box.gather", lambda env: box)
+    stage.set("engine.doctor.box.gather", lambda host, early=None: box)
     stage.set("engine.memory.device.this_device", lambda: card)
     stage.set("engine.memory.device.this_ram", lambda: RAM)

@@ -45,5 +45,5 @@ def box_copied(stage: Stage) -> Scene:
 @scene
 def box_checking(stage: Stage) -> Scene:
     be_on(stage, GOOD, RTX_4090)
-    stage.set("engine.doctor.box.gather", lambda env: stage.wait())
+    stage.set("engine.doctor.box.gather", lambda host, early=None: stage.wait())
     return Scene(_wizard, "Checking GPU")
