@@ -46,9 +46,9 @@ class BoxPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy_fix", "copy the fix"),
         Binding("a", "apply", "apply the fix"),
-        Binding("r", "check_group", "check this again"),
-        Binding("R", "check", "check all again", show=False),
-        Binding("g", "grouping", "group or severity"),
+        Binding("r", "check_group", "check again"),
+        Binding("R", "check", "check everything again", show=False),
+        Binding("g", "grouping", "group or severity", show=False),
         Binding("up,k", "list('move', -1)", "up", show=False),
         Binding("down,j", "list('move', 1)", "down", show=False),
         Binding("pageup", "list('page', -1)", "page up", show=False),
