@@ -15,7 +15,7 @@ from engine.doctor.checks import all_findings, examine, verdict
 from engine.doctor.facts import Box
 from engine.doctor.host import Host, this_host
 from engine.errors import EXIT_DONE, EXIT_NO, TailfinError
-from engine.findings import any_fail
+from engine.findings import Finding, any_fail
 
 _MODEL = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="for a ticket: secrets, names and addresses removed"
     )
-    parser.add_argument("--model", default="", metavar="ORG/NAME", help="may this model be fetched")
+    parser.add_argument(
+        "--model", default="", metavar="ORG/NAME", help="may this model be fetched, and has it room"
+    )
     parser.add_argument("--box", metavar="FOLDER", help="judge a recorded box instead of this one")
     parser.add_argument("--record", metavar="FOLDER", help="also write this box into a folder")
 
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             stream.reconfigure(errors="backslashreplace")
     host = _host(args)
     box = _look(host, args)
-    groups = examine(box)
+    groups = examine(box, {"disk": _room_for_model(args, box)})
     findings = all_findings(groups)
     sentence = verdict(box, groups)
     ok = not any_fail(findings)
@@ -67,6 +69,15 @@ def _host(args: argparse.Namespace) -> Host:
     else:
         host = this_host()
     return replace(host, model=args.model) if args.model else host
+
+
+def _room_for_model(args: argparse.Namespace, box: Box) -> list[Finding]:
+    """What the model needs on each disk; a recorded box asks no hub, a folder needs none."""
+    if not args.model or (args.box and not Path(args.model).exists()):
+        return []
+    from engine.doctor.needs import judge_model
+
+    return judge_model(args.model, box.storage)
 
 
 def _look(host: Host, args: argparse.Namespace) -> Box:

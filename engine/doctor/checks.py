@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.doctor import (
@@ -41,10 +41,17 @@ class Group:
     findings: tuple[Finding, ...]
 
 
-def examine(box: Box) -> list[Group]:
-    """Run every check; groups with a failure come first, then those with a warning."""
+def examine(box: Box, extra: Mapping[str, Sequence[Finding]] | None = None) -> list[Group]:
+    """Run every check; groups with a failure come first, then those with a warning.
+
+    `extra` are findings of other questions, by the name of the group they belong to.
+    """
+    more = extra or {}
     groups = [
-        Group(name, tuple(worst_first(found for check in checks for found in check(box))))
+        Group(
+            name,
+            tuple(worst_first([*(f for check in checks for f in check(box)), *more.get(name, ())])),
+        )
         for name, checks in GROUPS
     ]
     groups.append(Group("deep", tuple(worst_first(judge(box, all_findings(groups))))))
