@@ -126,7 +126,8 @@ def _opened(host: RecordingHost) -> Iterator[str]:
         path = host.shown(file)
         is_system = path.startswith(_SYSTEM)
         is_package = any(f"/{p}/" in path for p in _PACKAGES) and path.endswith(_PACKAGE_FILES)
-        if (host.root == Path("/") or path != file) and (is_system or is_package):
+        is_here = host.root == Path("/") or path != file
+        if is_here and (is_system or is_package) and Path(file).exists():
             yield path
 
 

@@ -57,6 +57,53 @@ def test_a_broken_setting_turns_into_a_failure() -> None:
     assert "torch.missing" not in ids
 
 
+def test_the_ticket_names_versions_and_nobody() -> None:
+    env = {"HF_TOKEN": SECRET, "HOSTNAME": "rack-17-blade", "TAILFIN_RUNS": "/home/anna/runs"}
+    done = doctor("--plain", **env)
+    assert "tailfin 0" in done.stdout.splitlines()[0]
+    assert "UTC" in done.stdout.splitlines()[0]
+    for secret in (SECRET, "rack-17-blade", "anna"):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_warnings_say_why_and_what_to_do() -> None:
+    answer = json.loads(doctor("--json").stdout)
+    bad = [row for row in answer["findings"] if row["severity"] in ("warn", "fail")]
+    assert all(row["fix"] and row["why"] for row in bad), bad
+    text = doctor().stdout
+    for row in bad:
+        assert f"why: {row['why']}" in text
+        assert f"fix: {row['fix']}" in text
+
+
+@pytest.mark.parametrize("without", ["HOME", "LANG", "TERM", "PATH"])
+def test_it_works_in_a_bare_environment(without: str) -> None:
+    env = {"HF_HUB_OFFLINE": "1", "HOME": "/proc/none", "LANG": "C", "PATH": os.environ["PATH"]}
+    env.pop(without, None)
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "doctor"],
+        check=False,
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, 1)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.rstrip().endswith(".")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--model", "no such thing"), ("--box", "/no/such/box"), ("--box", ".", "--record", "x")],
+)
+def test_wrong_usage_is_two(words: tuple[str, ...]) -> None:
+    done = doctor(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="the driver may need to wake up")
 def test_it_takes_less_than_a_second_without_network() -> None:
     times_s = []
