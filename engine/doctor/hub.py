@@ -120,7 +120,7 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
 def _expanded(path: str, env: Mapping[str, str]) -> Path:
     """Variables and ~ filled in from the environment of the box asked about."""
     for name in re.findall(r"\$\{?(\w+)\}?", path):
-        path = re.sub(rf"\$(\{{{name}\}}|{name}\b)", lambda _, n=name: env.get(n, ""), path)
+        path = re.sub(rf"\$(\{{{name}\}}|{name}\b)", env.get(name, "").replace("\\", r"\\"), path)
     if path == "~" or path.startswith("~/"):
         home = env.get("HOME") or os.path.expanduser("~")
         return Path(home + path[1:])

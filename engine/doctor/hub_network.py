@@ -42,7 +42,7 @@ def ask_hub(known: HubFacts, host: Host, timeout_s: float = TIMEOUT_S) -> HubFac
     home = questions.answer("endpoint", min(_PATIENCE_S, timeout_s / 2))
     if home is None or home.error:
         for address in {MIRROR, MODELSCOPE, DEFAULT_ENDPOINT} - {known.endpoint}:
-            questions.put(address, lambda a=address: host.ask("HEAD", a, timeout_s=timeout_s))
+            questions.put(address, _head(host, address, timeout_s))
         if "certificate" in (home.error if home else ""):
             # Encrypted answers are refused where the clock is wrong; the others carry the time.
             plain = re.sub(r"^https:", "http:", known.endpoint)
@@ -106,6 +106,10 @@ def _ask_all(questions: _Questions, known: HubFacts, host: Host, timeout_s: floa
         questions.put("model", head(config))
         if token:
             questions.put("model with token", head(config, token))
+
+
+def _head(host: Host, url: str, timeout_s: float) -> Callable[[], Reply]:
+    return lambda: host.ask("HEAD", url, timeout_s=timeout_s)
 
 
 def _follow(host: Host, endpoint: str, timeout_s: float) -> _Weights:

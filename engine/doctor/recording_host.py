@@ -107,9 +107,11 @@ def recording(host: Host) -> RecordingHost:
     nvml: Any = host.nvml
     if nvml is None:
         try:
-            import pynvml as nvml
+            import pynvml
         except ImportError:
-            nvml = None
+            pass
+        else:
+            nvml = pynvml
     return RecordingHost(
         env=NotedEnvironment(host.env, notes),
         root=host.root,

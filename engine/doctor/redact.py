@@ -101,7 +101,7 @@ class Redactor:
         text = _CREDENTIALS.sub("", _QUERY.sub(r"\1", _TOKENS.sub(REMOVED, text)))
         text = _EMAIL.sub(REMOVED, _SERIAL.sub(rf"\g<1>{REMOVED}", text))
         for word, kind, pattern in self._words:
-            text = pattern.sub(lambda _, k=kind, w=word: self._name(k, w), text)
+            text = pattern.sub(self._name(kind, word), text) if pattern.search(text) else text
         text = _HOMES.sub(self._home, text)
         text = _URL_HOST.sub(self._url_host, text)
         text = _UUID.sub(self._uuid, text)
