@@ -141,7 +141,9 @@ def _cuinit_error(ran: Ran) -> int:
     if told is not None:
         return int(told) if int(told) in CUDA_ERRORS else 0
     text = whole(ran)
-    called = re.search(r"cuInit\D{0,24}?(\d{1,3})\b|\berror:? (\d{2,3})\b", text, re.IGNORECASE)
+    called = re.search(
+        r"cuInit(?:\(0?\))?\D{0,24}?(\d{1,3})\b|\berror:? (\d{2,3})\b", text, re.IGNORECASE
+    )
     alone = re.fullmatch(r"\D*?(\d{2,3})\W*", text.strip())
     for found in (called, alone):
         if found and (code := int(found[found.lastindex or 1])) in CUDA_ERRORS:
