@@ -138,7 +138,7 @@ class BoxPane(Pane):
     def on_box_pane_early(self, message: Early) -> None:
         """The first findings stand there while answers are due; a later look has all of it."""
         message.stop()
-        if message.serial != self._look or self.draft.box is not None or not self.is_there:
+        if message.serial != self._look or self.draft.box is not None or self.is_being_left:
             return
         self._show_findings(message.groups, has_gpu=message.has_gpu)
 
