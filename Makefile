@@ -29,10 +29,14 @@ bench: python
 	@$(VENV)/python tests/benchmarks/bench_estimate_rows.py $(ROWS)
 	@OMP_NUM_THREADS=1 $(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py 2>/dev/null
 	@$(VENV)/python -m tests.benchmarks.bench_screens
+	@$(VENV)/python -m tests.benchmarks.bench_doctor
 
-# The same on a GPU, with a model and rows that keep one busy.
+# The same on a GPU, with a model and rows that keep one busy; records the box into BOX.
+BOX ?= build/gpu-box
 gpu-bench: python
 	@$(BOOTSTRAP) --extra train,dev
+	-@$(VENV)/tailfin doctor --deep --record $(BOX)
+	@$(VENV)/python -m tests.benchmarks.bench_doctor
 	@$(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py --device cuda --hidden 2048 --length 1024
 
 # The pictures of the README and those the tests compare the screens with, drawn by the app.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -29,9 +30,14 @@ DRIVER_ERROR = (
 )
 
 
-def deep(here: Box | None = None, library_path: str = "", **ran: Ran) -> Box:
+def deep(library_path: str = "", **ran: Ran) -> Box:
+    return after(ran, library_path)
+
+
+def after(ran: Mapping[str, Ran], library_path: str = "") -> Box:
+    """A fine box on which these probes ended so."""
     told = {name.replace("_", "-"): outcome for name, outcome in ran.items()}
-    return replace(here or box(), deep=DeepFacts(told, {}, library_path))
+    return replace(box(), deep=DeepFacts(told, {}, library_path))
 
 
 def worst(here: Box) -> Finding:
@@ -86,7 +92,7 @@ def ended(error: str) -> Ran:
 def test_an_end_is_named_with_its_cure(
     probe: str, ran: Ran, id_: str, severity: str, fix: str
 ) -> None:
-    found = worst(deep(**{probe: ran}))
+    found = worst(after({probe: ran}))
     assert (found.id, found.severity) == (id_, severity)
     assert fix in found.fix
     assert found.why and found.where
@@ -158,7 +164,7 @@ def test_garbage_raises_nothing() -> None:
     for out in ("", "null", "[1]", '{"devices": 7, "kernels": [], "disks": {}}', "\x00{"):
         names = ("cuinit", "torch", "matmul", "triton", "attention", "disk", "download", "other")
         for code in (0, 1, -9, 139, None):
-            judge(deep(**{name: Ran(code, out, out) for name in names}))
+            judge(after({name: Ran(code, out, out) for name in names}))
 
 
 def test_a_recording_speaks_without_being_asked() -> None:
