@@ -146,6 +146,21 @@ def test_what_the_quick_checks_named_is_not_named_again() -> None:
     assert {one.severity for one in judge(deep(matmul=ended(DRIVER_ERROR)), known)} == {"skip"}
 
 
+def test_a_warning_or_another_matter_explains_no_failure() -> None:
+    known = [
+        Finding("gpu.throttled", "warn", "The card is hot."),
+        Finding("stack.missing", "fail", "trl is not installed."),
+    ]
+    found = judge(after({"torch": Ran(-11)}), known)
+    assert [one.id for one in found if one.severity == "fail"] == ["deep.torch-crash"]
+
+
+def test_a_missing_compiler_is_named_once() -> None:
+    known = [Finding("system.compiler", "warn", "There is no C compiler.")]
+    told = judge(deep(triton=ended("RuntimeError: Failed to find C compiler.")), known)
+    assert [one.severity for one in told] == ["skip"]
+
+
 def test_the_second_attempt_without_p2p_proves_the_cure() -> None:
     hung = Ran(None, seconds=75.0)
     cured = worst(deep(nccl=hung, nccl_no_p2p=Ran(0, '{"equal": true}')))

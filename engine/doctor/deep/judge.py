@@ -44,15 +44,16 @@ _SEVERITY: dict[str, Severity] = {
 }
 _GPU_PROBES = ("matmul", "triton", "bitsandbytes", "attention", "flash-attn", "nccl", "nccl-no-p2p")
 _BEFORE = {name: ("cuinit", "torch") for name in _GPU_PROBES} | {"torch": ("cuinit",)}
-# Findings of the quick checks that explain a probe's failure, by how their ids begin.
+# Findings of the quick checks that explain a probe's failure: whole ids, warnings too, and how
+# ids of failures begin.
 _CAUSES = {
-    "cuinit": ("gpu.", "deep."),
-    "torch": ("gpu.", "torch.", "python.", "stack.", "conda", "libs."),
-    "triton": ("gpu.", "torch.", "triton", "build.", "compiler", "stack.", "python."),
-    "bitsandbytes": ("gpu.", "torch.", "bitsandbytes", "stack."),
-    "flash-attn": ("gpu.", "torch.", "flash", "stack."),
-    "nccl": ("gpu.", "torch.", "limits.", "nccl"),
-    "nccl-no-p2p": ("gpu.", "torch.", "limits.", "nccl"),
+    "cuinit": ("gpu.",),
+    "torch": ("gpu.", "torch.", "python.", "system.", "stack.numpy-2"),
+    "triton": ("gpu.", "torch.", "system.compiler"),
+    "bitsandbytes": ("gpu.", "torch.", "bitsandbytes.", "stack.numpy-2"),
+    "flash-attn": ("gpu.", "torch.", "stack.flash-attn"),
+    "nccl": ("gpu.", "torch.", "limits.shared-memory"),
+    "nccl-no-p2p": ("gpu.", "torch.", "limits.shared-memory"),
     "disk": ("disk.",),
     "download": ("hub.",),
 }
@@ -230,14 +231,11 @@ def _earlier(name: str, bad: dict[str, str]) -> str:
 
 
 def _explained(name: str, worst: Finding, known: Sequence[Finding]) -> str:
-    """A finding of the quick checks that names the cause already."""
-    begins = _CAUSES.get(name, ("gpu.", "torch."))
-    severe = ("fail",) if worst.severity == "fail" or name != "triton" else ("fail", "warn")
+    """A finding of the quick checks that names the cause already, and as gravely."""
+    causes = _CAUSES.get(name, ("gpu.", "torch."))
     for one in known:
-        if one.severity in severe and one.id.startswith(begins):
-            # A warning about the cards explains no missing compiler.
-            if one.severity == "warn" and one.id.startswith("gpu."):
-                continue
+        is_failure = one.severity == "fail" and one.id.startswith(causes)
+        if is_failure or (one.severity == worst.severity == "warn" and one.id in causes):
             return one.id
     return ""
 
