@@ -70,7 +70,8 @@ class Cards:
     def read(self, own: Set[int] = frozenset()) -> tuple[tuple[GpuReading, ...], str, bool]:
         """The GPUs that answer, the trouble with those that do not, and whether one was lost.
 
-        `own` are the process ids of the run that is watched. Lost is a GPU that answered earlier. The library's errors are words here, never raised.
+        `own` are the process ids of the run that is watched. Lost is a GPU that answered earlier.
+        The library's errors are words here, never raised.
         """
         if self._start_trouble is None:
             self._start_trouble = self._start()

@@ -55,10 +55,10 @@ def examine(box: Box, extra: Mapping[str, Sequence[Finding]] | None = None) -> l
         for name, checks in GROUPS
     ]
     groups.append(Group("deep", tuple(worst_first(judge(box, all_findings(groups))))))
-    order = {"fail": 0, "warn": 1}
+    order = {"fail": 0, "warn": 1, "info": 2}
     return sorted(
         (group for group in groups if group.findings),
-        key=lambda group: order.get(group.findings[0].severity, 2),
+        key=lambda group: order.get(group.findings[0].severity, 3),
     )
 
 

@@ -161,9 +161,12 @@ def _short(
     roles = [role for role in volume.roles if role != COMPILED or volume.free_gib < _NOTHING_GIB]
     fix = move(box.storage, roles, bigger) if bigger else ""
     if not fix:
-        quoted = shlex.quote(volume.path)
-        fix = f"du -xh --max-depth=3 {quoted} 2>/dev/null | sort -h | tail -20"
-        why += _cannot_grow(box)
+        fix = f"du -xh --max-depth=3 {shlex.quote(volume.path)} 2>/dev/null | sort -h | tail -20"
+        if box.platform.name == VAST:
+            why += " On Vast.ai the disk keeps the size it was rented with."
+            fix = f"Rent again with a larger disk, or delete what is not needed: {fix}"
+        else:
+            why += " The command lists the largest folders: delete some, or add a volume."
     return Finding(
         name,
         severity,
@@ -173,15 +176,6 @@ def _short(
         why,
         safe=_is_safe(fix),
     )
-
-
-def _cannot_grow(box: Box) -> str:
-    if box.platform.name == VAST:
-        return (
-            " On Vast.ai the disk keeps the size it was rented with: delete what is not needed, "
-            "or rent again with a larger disk."
-        )
-    return " The command lists the largest folders; delete what is not needed, or add a volume."
 
 
 def _no_files(box: Box, volume: Volume) -> Finding:

@@ -247,7 +247,7 @@ class TerminalFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeepFacts:
-    """How the deep probes ended, by name, and why others were not tried; empty if none was asked."""
+    """How the deep probes ended, by name, and why others were not; empty if none was asked."""
 
     ran: dict[str, Ran] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)

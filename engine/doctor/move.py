@@ -17,7 +17,8 @@ def roomiest(
 ) -> Volume | None:
     """The best volume outside `away` (mount points) with so much room.
 
-    Persistent ones come first where they are roomy; programs cannot be run from all of them.
+    Persistent ones come first where they are roomy, then local ones; programs cannot be run
+    from all of them.
     """
     fitting = [
         volume
@@ -30,7 +31,11 @@ def roomiest(
     ]
     return max(
         fitting,
-        key=lambda v: (v.persistent and v.free_gib >= 2 * COMFORT_GIB, v.free_gib),
+        key=lambda v: (
+            v.persistent and v.free_gib >= 2 * COMFORT_GIB,
+            v.kind == "disk" and v.free_gib >= COMFORT_GIB,
+            v.free_gib,
+        ),
         default=None,
     )
 

@@ -61,25 +61,11 @@ def shown(findings: list[Finding]) -> str:
     )
 
 
-# Boxes whose fault the doctor does not name first yet; those it does come off this list.
-OPEN = frozenset(
-    (
-        "disk-only-and-nearly-full",
-        "disk-system-disk-small",
-    )
-)
-
-
-def judged(folder: Path) -> Any:
-    marks = [pytest.mark.xfail(reason="not named first yet")] if folder.name in OPEN else []
-    return pytest.param(folder, id=folder.name, marks=marks)
-
-
 FAULTY = [folder for folder in BOXES if not case_of(folder).get("healthy")]
 HEALTHY = [folder for folder in BOXES if case_of(folder).get("healthy")]
 
 
-@pytest.mark.parametrize("folder", [judged(folder) for folder in FAULTY])
+@pytest.mark.parametrize("folder", FAULTY, ids=lambda folder: folder.name)
 def test_planted_fault_comes_first_with_its_fix(folder: Path) -> None:
     expect = case_of(folder)["expect"]
     severities = expect.get("severity", ["fail", "warn"])

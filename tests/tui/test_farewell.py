@@ -19,7 +19,7 @@ from tui.start import Start
 
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
-    """Ctrl-C interrupts, whatever earlier tests of this process left; both stand as before after."""
+    """Ctrl-C interrupts, whatever earlier tests of this process left."""
     before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
