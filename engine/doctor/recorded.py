@@ -33,7 +33,7 @@ def read_recorded(folder: Path) -> Host:
     replies = network.get("replies", [])
     return Host(
         env=_env(folder / "env"),
-        root=folder / "root",
+        root=folder.resolve() / "root",
         nvml=RecordedNvml(_table(folder, "nvml.json")),
         disks=RecordedDisks(_table(folder, "disks.json")),
         network=RecordedNetwork(replies),
