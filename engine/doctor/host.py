@@ -203,7 +203,23 @@ class Host:
 
 def this_host(env: Mapping[str, str] | None = None) -> Host:
     """The box this program runs on."""
-    return Host(os.environ if env is None else env)
+    return Host(_as_given(os.environ) if env is None else env)
+
+
+def _as_given(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment as the shell handed it over: Python sets LC_CTYPE itself where none is.
+
+    peps.python.org/pep-0538: a locale of C becomes UTF-8, which hides that tmux sees none.
+    """
+    given = dict(env)
+    if given.get("LC_CTYPE", "").upper().endswith(("UTF-8", "UTF8")):
+        try:
+            block = Path("/proc/self/environ").read_bytes()
+        except OSError:
+            return given
+        if block and b"LC_CTYPE" not in {pair.partition(b"=")[0] for pair in block.split(b"\0")}:
+            del given["LC_CTYPE"]
+    return given
 
 
 def own_python() -> Python:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from engine.doctor.facts import Box
 from engine.doctor.host import Host
 from engine.doctor.terminal import check_locale, check_screen, check_tmux, read_terminal
 from tests.doctor.boxes import box, only, tree
+from tests.process import ROOT
 
 
 def seen(root: Path, **env: str) -> Box:
@@ -72,3 +77,19 @@ def test_a_terminal_that_draws_nothing(tmp_path: Path) -> None:
     dumb = only(check_screen(seen(tmp_path, TERM="dumb")))
     assert (dumb.severity, dumb.fix) == ("warn", "tailfin doctor --plain")
     assert only(check_screen(seen(tmp_path))).severity == "info"
+
+
+@pytest.mark.parametrize(("lang", "is_utf8"), [("C", False), (None, False), ("C.UTF-8", True)])
+def test_a_locale_that_python_made_up_is_not_the_shells(lang: str | None, is_utf8: bool) -> None:
+    """Python turns a locale of C into UTF-8 for itself; tmux does not."""
+    env = {name: text for name, text in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    env |= {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"} | ({"LANG": lang} if lang else {})
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "doctor", "--json"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    severity = {one["id"]: one["severity"] for one in json.loads(done.stdout)["findings"]}
+    assert severity["terminal.locale"] == ("ok" if is_utf8 else "warn")
