@@ -39,7 +39,7 @@ STACK = StackFacts(
 LIMITS = LimitFacts(ram_gib=251.0, available_gib=240.0, cores=16, open_files=65535, shm_gib=32.0)
 STORAGE = StorageFacts((Volume("/", 400.0, 310.0, ("model cache", "runs")),))
 HUB = HubFacts("https://hub.example", reachable=True, has_token=True)
-TERMINAL = TerminalFacts("UTF-8", "/usr/bin/tmux", True)
+TERMINAL = TerminalFacts("UTF-8", "/usr/bin/tmux", True, term="xterm-256color", known=True)
 
 
 def box(
