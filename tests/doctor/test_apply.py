@@ -59,6 +59,9 @@ def test_past_its_limit_it_is_ended_with_all_it_started() -> None:
     ended = apply("sleep 60 & echo $!; sleep 60", ENV, limit_s=0.5)
     assert time.monotonic() - began < 20
     assert (ended.code, ended.was_cancelled) == (None, False)
+    deadline = time.monotonic() + 10
+    while is_running(int(ended.tail[0])) and time.monotonic() < deadline:
+        time.sleep(0.02)  # a signal is obeyed a moment after it was sent
     assert not is_running(int(ended.tail[0]))
 
 
