@@ -99,8 +99,10 @@ def _go_through_the_wizard(terminal: Tmux, epochs: str) -> None:
 
     await_step(terminal, "review")
     review = terminal.wait_for("run folder")
-    says(review, "LoRA adapter, rank 16", f"{epochs or 5} epochs", "tailfin train")
+    says(review, "LoRA adapter, rank 16", f"{epochs or 5} epochs")
     says_not(review, "FAIL")
+    terminal.keys("pagedown")
+    terminal.wait_for("tailfin train")
     terminal.keys("enter")
 
 

@@ -225,12 +225,13 @@ def _details(labelled: Labelled, width: int) -> list[Line]:
         )
     ]
     lines += wrapped(finding.message, width)
-    if finding.where:
-        lines += wrapped(f"Where: {finding.where}", width, "dim", indent="       ")
-    if finding.why:
-        lines += wrapped(f"Why:   {finding.why}", width, indent="       ")
+    # What to do comes first: long paths may push the rest below the edge of a small screen.
     if finding.fix:
         lines += wrapped(f"Fix:   {finding.fix}", width, "value", indent="       ")
+    if finding.why:
+        lines += wrapped(f"Why:   {finding.why}", width, indent="       ")
+    if finding.where and finding.where not in finding.message:
+        lines += wrapped(f"Where: {finding.where}", width, "dim", indent="       ")
     return lines
 
 
