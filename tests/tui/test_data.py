@@ -34,12 +34,13 @@ from tui.widgets.path_input import PathInput
 
 @pytest.fixture(autouse=True)
 def _no_strays() -> Iterator[None]:
-    """Every reader ends with its pane."""
-    yield
+    """Every reader ends with its pane; what earlier tests of this process left is theirs."""
     import psutil
 
-    for child in psutil.Process().children(recursive=True):
-        child.wait(5)
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    for child in set(psutil.Process().children(recursive=True)) - before:
+        child.wait(20)
 
 
 def test_the_demo_is_read_counted_and_needs_one_enter() -> None:

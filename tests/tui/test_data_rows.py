@@ -18,12 +18,13 @@ from tui.widgets.rows import Rows
 
 @pytest.fixture(autouse=True)
 def _no_strays() -> Iterator[None]:
-    """Every reader ends with its pane."""
-    yield
+    """Every reader ends with its pane; what earlier tests of this process left is theirs."""
     import psutil
 
-    for child in psutil.Process().children(recursive=True):
-        child.wait(5)
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    for child in set(psutil.Process().children(recursive=True)) - before:
+        child.wait(20)
 
 
 def test_unknown_columns_are_asked_for_and_enter_confirms_what_is_proposed() -> None:
