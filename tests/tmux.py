@@ -136,13 +136,22 @@ class Tmux:
         return text
 
     def wait(self, timeout_s: float = 10) -> int:
-        """The program's exit code; AssertionError while it still runs."""
+        """The program's exit code, negative for the signal that ended it, as subprocess has it.
+
+        AssertionError while it still runs.
+        """
         deadline = time.monotonic() + timeout_s
-        while self.is_alive:
+        # tmux calls a pane dead when its output has ended, before it knows how the program ended.
+        while not (ended := self._ask("#{pane_dead_status},#{pane_dead_signal}")).strip(","):
             if time.monotonic() > deadline:
                 raise AssertionError(f"it still ran after {timeout_s} s:\n{self.text}")
             time.sleep(_EVERY_S)
-        return int(self._ask("#{pane_dead_status}") or -1)
+            # tmux 3.3a now and then misses the signal and leaves the program a zombie for ever:
+            # told once more, it asks the kernel for the code.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._server.send_signal(signal.SIGCHLD)
+        status, _, number = ended.partition(",")
+        return int(status) if status else -int(number)
 
     def resize(self, columns: int, lines: int) -> None:
         self._tmux("resize-window", "-x", str(columns), "-y", str(lines))
