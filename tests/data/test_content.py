@@ -23,7 +23,7 @@ NOT_DATA: list[tuple[bytes, str, str]] = [
         "Git LFS pointer",
         "git lfs pull",
     ),
-    (gzip.compress(ROW), "gzip archive", "gunzip"),
+    (gzip.compress(ROW, mtime=0), "gzip archive", "gunzip"),
     (b"PK\x03\x04rest", "zip archive or a spreadsheet", "CSV"),
     (b"%PDF-1.7\n", "a PDF document", "JSONL"),
     (ROW.decode().encode("utf-16"), "looks like UTF-16", "iconv"),
