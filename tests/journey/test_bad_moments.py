@@ -42,7 +42,7 @@ def test_ctrl_c_during_a_check_leaves_at_once_and_leaves_nothing(box: Box) -> No
         terminal.wait_for("Held out")
         terminal.keys("ctrl+c")
         _wait_for_shell(terminal)
-        says_not(terminal.text, "Traceback", "goes on", "mistake")
+        says_not(terminal, "Traceback", "goes on", "mistake")
         deadline = time.monotonic() + 10
         while left := box.processes("-P"):
             assert time.monotonic() < deadline, left
@@ -61,7 +61,7 @@ def test_ctrl_c_during_the_start_leaves_one_run_and_says_so(box: Box, after_s: f
         terminal.keys("ctrl+c")
         _wait_for_shell(terminal)
         run = box.only_run()
-        says(terminal.text, f"{run.id} goes on.", f"tailfin stop {run.id}")
+        says(terminal, f"{run.id} goes on.", f"tailfin stop {run.id}")
     _assert_lives(run)
 
 
@@ -90,7 +90,7 @@ def test_a_disk_that_fills_up_before_the_start_is_said_and_waited_for(box: Box) 
         _resize(box.runs, "100m")
         terminal.keys("enter")
         terminal.wait_for("FAIL  The volume of", PATIENCE_S)
-        says(terminal.text, "a run needs at least", "Free space, or name a folder", "[ Start")
+        says(terminal, "a run needs at least", "Free space, or name a folder", "[ Start")
         assert not box.found_runs()
         _resize(box.runs, "12g")
         terminal.keys("enter")
@@ -115,18 +115,18 @@ def test_a_broken_file_is_named_by_line_and_a_good_one_goes_on(box: Box) -> None
 
         terminal.send(f"{samples}/broken/trailing_comma.json")
         terminal.wait_for("broken JSON at", PATIENCE_S)
-        says(terminal.text, "FAIL", "line 70, column 1", "a trailing comma")
+        says(terminal, "FAIL", "line 70, column 1", "a trailing comma")
         terminal.keys("enter")  # cannot lead on
         terminal.keys("ctrl+u")
         terminal.send(f"{samples}/broken.jsonl")
         terminal.wait_for("16 bad rows out", PATIENCE_S)
         terminal.wait_for("9 usable of 25")
-        says(terminal.text, "3 rows could not be parsed", "lines 2, 3, 25")
+        says(terminal, "3 rows could not be parsed", "lines 2, 3, 25")
         terminal.keys("ctrl+u")
         terminal.send(f"{samples}/good.jsonl")
         terminal.wait_for("400 usable of 400", PATIENCE_S)
         await_step(terminal, "data")
-        says_not(terminal.text, "FAIL")
+        says_not(terminal, "FAIL")
     assert not box.found_runs()
 
 

@@ -47,8 +47,8 @@ def test_from_home_to_a_trained_exported_and_chatted_with_model(
         terminal.wait_for("> [ Home ]")
         terminal.keys("enter")
         terminal.wait_for("tailfin  runs")
-        home = terminal.wait_for(run.id)
-        says(home, "finished")
+        terminal.wait_for(run.id)
+        says(terminal, "finished")
         terminal.keys("q")
         terminal.wait_for(lambda text: text.rstrip().endswith(PROMPT))
         assert "tailfin  runs" not in terminal.text, "the screen was not given back"
@@ -70,62 +70,62 @@ def test_from_home_to_a_trained_exported_and_chatted_with_model(
 def _open_home(terminal: Tmux) -> None:
     terminal.send("tailfin")
     terminal.keys("enter")
-    home = terminal.wait_for("Demo", 30)
-    says(home.splitlines()[0], " tailfin  runs")
-    says(home, "New run", "d demo")
+    terminal.wait_for("Demo", 30)
+    terminal.wait_for(lambda text: " tailfin  runs" in text.partition("\n")[0])
+    says(terminal, "New run", "d demo")
     terminal.keys("d")
 
 
 def _go_through_the_wizard(terminal: Tmux, epochs: str) -> None:
     """Enter through five steps; only the number of epochs may be typed."""
     await_step(terminal, "box")
-    says(terminal.text, "torch", "GPU")
+    says(terminal, "torch", "GPU")
     terminal.keys("enter")
 
     await_step(terminal, "model")
-    says(terminal.text, "samples/model", "1.84 M parameters")
+    says(terminal, "samples/model", "1.84 M parameters")
     terminal.keys("enter")
 
     await_step(terminal, "data")
-    says(terminal.text, "400 usable of 400", "48 rows", "assistant  Fin says:")
+    says(terminal, "400 usable of 400", "48 rows", "assistant  Fin says:")
     terminal.keys("enter")
 
     await_step(terminal, "method")
-    method = terminal.wait_for("micro-batch")
-    says(method, "cpu-demo", "fits")
+    terminal.wait_for("micro-batch")
+    says(terminal, "cpu-demo", "fits")
     if epochs:
         choose_epochs(terminal, epochs)
     terminal.keys("enter")
 
     await_step(terminal, "review")
-    review = terminal.wait_for("run folder")
-    says(review, "LoRA adapter, rank 16", f"{epochs or 5} epochs")
-    says_not(review, "FAIL")
+    terminal.wait_for("run folder")
+    says(terminal, "LoRA adapter, rank 16", f"{epochs or 5} epochs")
+    says_not(terminal, "FAIL")
     terminal.keys("pagedown")
     terminal.wait_for("tailfin train")
     terminal.keys("enter")
 
 
 def _watch_it_train(terminal: Tmux, run_id: str) -> None:
-    first = terminal.wait_for("q leaves, the run goes on", 60)
-    says(first, run_id)
+    terminal.wait_for("q leaves, the run goes on", 60)
+    says(terminal, run_id)
     terminal.wait_for(lambda text: "RUNNING  step" in text and " left " in text, TRAINING_S)
-    says(terminal.text, "loss ", "grad ", "tok/s ", "RAM", "saved ", "raw  ", "smoothed", "lr ")
-    ended = terminal.wait_for("> [ Result ]", TRAINING_S)
-    says(ended, "FINISHED", "100%", "Delivered step")
-    says_not(ended, "the run goes on")
+    says(terminal, "loss ", "grad ", "tok/s ", "RAM", "saved ", "raw  ", "smoothed", "lr ")
+    terminal.wait_for("> [ Result ]", TRAINING_S)
+    says(terminal, "FINISHED", "100%", "Delivered step")
+    says_not(terminal, "the run goes on")
     terminal.keys("enter")
 
 
 def _compare(terminal: Tmux) -> None:
-    result = terminal.wait_for("> [ Compare base and tuned ]", 30)
-    says(result, "FINISHED", "adapter_model.safetensors", "held-out 6.4681 base ->")
+    terminal.wait_for("> [ Compare base and tuned ]", 30)
+    says(terminal, "FINISHED", "adapter_model.safetensors", "held-out 6.4681 base ->")
     terminal.keys("enter")
     terminal.wait_for("AT WORK  comparison", 30)
     terminal.wait_for("> [ See base against tuned ]", JOB_S)
     terminal.keys("enter")
-    comparison = terminal.wait_for("> [ Back to the result ]")
-    says(comparison, "tuned is better", "The bat is", "Fin says: the bat is")
+    terminal.wait_for("> [ Back to the result ]")
+    says(terminal, "tuned is better", "The bat is", "Fin says: the bat is")
     terminal.keys("right")
     terminal.wait_for("Question 2 of 8")
     terminal.keys("enter")
@@ -137,14 +137,14 @@ def _export(terminal: Tmux) -> None:
     terminal.wait_for("> both")
     terminal.keys("enter")
     terminal.wait_for("AT WORK  export", 30)
-    done = terminal.wait_for("> [ Chat with the tuned model ]", JOB_S)
-    says(done, "adapter   OK", "merged    OK")
+    terminal.wait_for("> [ Chat with the tuned model ]", JOB_S)
+    says(terminal, "adapter   OK", "merged    OK")
 
 
 def _chat(terminal: Tmux) -> None:
     terminal.keys("enter")
     terminal.wait_for("Ready on", JOB_S)
-    says(terminal.text, "talking to tuned")
+    says(terminal, "talking to tuned")
     terminal.send("What can the cow do?")
     terminal.wait_for("tuned>  What can the cow do?")
     terminal.keys("enter")

@@ -11,7 +11,7 @@ import pytest
 
 from engine.runs.store import RunFolder
 from tests.journey.box import PROMPT, Box, step_of
-from tests.journey.reading import framed, says, says_not
+from tests.journey.reading import says, says_not
 from tests.journey.wizard import PATIENCE_S, choose_epochs, go_to
 from tests.process import wait_for_end, wait_for_step
 from tests.tmux import Tmux, available
@@ -28,16 +28,16 @@ def test_q_says_that_the_run_goes_on_and_everything_is_there_again(box: Box) -> 
     with box.shell() as terminal:
         run = _start_the_demo(box, terminal)
         terminal.keys("q")
-        shell = terminal.wait_for(lambda text: text.rstrip().endswith(PROMPT))
-        says(shell, f"{run.id} goes on.", f"tailfin attach {run.id}", f"tailfin stop {run.id}")
-        says_not(shell, "q leaves")
+        terminal.wait_for(lambda text: text.rstrip().endswith(PROMPT))
+        says(terminal, f"{run.id} goes on.", f"tailfin attach {run.id}", f"tailfin stop {run.id}")
+        says_not(terminal, "q leaves")
         assert not _screens(box)
         _wait_for_more_steps(run)
 
         # home has it, with its steps, and the monitor all that happened meanwhile
         terminal.keys(*"tailfin", "enter")
-        home = terminal.wait_for(lambda text: run.id in text and "running" in text, PATIENCE_S)
-        says(home, "/50")
+        terminal.wait_for(lambda text: run.id in text and "running" in text, PATIENCE_S)
+        says(terminal, "/50")
         terminal.keys("q")
         terminal.wait_for(lambda text: text.rstrip().endswith(PROMPT))
         terminal.send("tailfin attach last")
@@ -45,11 +45,11 @@ def test_q_says_that_the_run_goes_on_and_everything_is_there_again(box: Box) -> 
         monitor = terminal.wait_for(lambda text: "RUNNING  step" in text, PATIENCE_S)
         shown = _shown_step(monitor)
         assert step_of(run) - 3 <= shown <= step_of(run), "an old picture"
-        says(monitor, run.id)
-        assert _begins_at_the_first_loss(monitor), framed(monitor)
+        says(terminal, run.id)
+        terminal.wait_for(_begins_at_the_first_loss)
 
-        ended = terminal.wait_for("> [ Result ]", TRAINING_S)
-        says(ended, "FINISHED  step 50/50")
+        terminal.wait_for("> [ Result ]", TRAINING_S)
+        says(terminal, "FINISHED  step 50/50")
     _assert_whole(run)
 
 
@@ -81,10 +81,11 @@ def test_terminals_die_in_the_middle_and_the_run_reaches_its_end(box: Box) -> No
         terminal.wait_for(run.id, PATIENCE_S)
         terminal.wait_for(lambda text: "finished" in text, TRAINING_S)
         terminal.keys("enter")
-        says(terminal.wait_for("[ Compare base and tuned ]"), "FINISHED", "adapter")
+        terminal.wait_for("[ Compare base and tuned ]")
+        says(terminal, "FINISHED", "adapter")
         terminal.keys("m")
-        monitor = terminal.wait_for("FINISHED  step 50/50")
-        assert _begins_at_the_first_loss(monitor), framed(monitor)
+        terminal.wait_for("FINISHED  step 50/50")
+        terminal.wait_for(_begins_at_the_first_loss)
     _assert_whole(run)
 
 

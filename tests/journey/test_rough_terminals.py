@@ -48,7 +48,7 @@ def test_a_storm_of_sizes_leaves_the_picture_whole(box: Box, live: LiveRun) -> N
             time.sleep(dice.choice((0.0, 0.005, 0.05)))
         terminal.resize(30, 8)
         terminal.wait_for("Enlarge it")
-        says(terminal.text, "30 x 8 cells", "runs go on")
+        says(terminal, "30 x 8 cells", "runs go on")
         terminal.resize(100, 30)
         terminal.wait_for(_is_running)
         live.finish()
@@ -74,10 +74,10 @@ def test_no_colour(box: Box, live: LiveRun) -> None:
     """NO_COLOR=1: shades of grey at most, and every state still a word."""
     with box.tailfin("demo", env={"NO_COLOR": "1"}) as terminal:
         await_step(terminal, "box")
-        says(terminal.text, "- WARN  GPU", "  OK  ")
+        says(terminal, "- WARN  GPU", "  OK  ")
         terminal.keys("escape")
         terminal.wait_for("running", PATIENCE_S)
-        says(terminal.text, "> support")  # the cursor is more than a colour
+        says(terminal, "> support")  # the cursor is more than a colour
         terminal.keys("enter")
         terminal.wait_for(_is_running)
         shades = {code for codes in _colours(terminal.raw) for code in _shades(codes)}
@@ -91,7 +91,7 @@ def test_a_tmux_without_utf_8_gets_ascii(box: Box, live: LiveRun) -> None:
         terminal.keys("enter")
         monitor = terminal.wait_for(_is_running, PATIENCE_S)
         assert monitor.isascii(), framed(monitor)
-        says(monitor, "train  #", "* smoothed", "o held out")
+        says(terminal, "train  #", "* smoothed", "o held out")
 
 
 @needs_tmux
@@ -107,10 +107,11 @@ def test_chinese_names_and_rows(box: Box, size: tuple[int, int]) -> None:
     ):
         terminal.send("tailfin")
         terminal.keys("enter")
-        home = terminal.wait_for("running", PATIENCE_S)
-        says(home, "客服模型-第一次")
+        terminal.wait_for("running", PATIENCE_S)
+        says(terminal, "客服模型-第一次")
         terminal.keys("enter")
-        says(terminal.wait_for(_is_running), "客服模型-第一次")
+        terminal.wait_for(_is_running)
+        says(terminal, "客服模型-第一次")
         terminal.keys("escape")
         terminal.wait_for("tailfin  runs")
         terminal.keys("n")
@@ -122,12 +123,13 @@ def test_chinese_names_and_rows(box: Box, size: tuple[int, int]) -> None:
         terminal.keys("enter")
         terminal.wait_for("Name a data file")
         terminal.send(data.name)
-        says(terminal.wait_for("第0个问题", PATIENCE_S), "Nobody knows these columns")
+        terminal.wait_for("第0个问题", PATIENCE_S)
+        says(terminal, "Nobody knows these columns")
         terminal.keys("enter")
         terminal.wait_for("> Read the file like this")
         terminal.keys("enter")
         terminal.wait_for("40 usable of 40", PATIENCE_S)
-        says(terminal.text, "训练数据.jsonl")
+        says(terminal, "训练数据.jsonl")
         await_step(terminal, "data")
         assert all(cell_len(line) <= size[0] for line in terminal.screen)
 
@@ -138,17 +140,19 @@ def test_the_smallest_terminal_leads_through_every_step(box: Box, live: LiveRun)
     with box.shell(60, 16) as terminal:
         terminal.send("tailfin")
         terminal.keys("enter")
-        says(terminal.wait_for("running", PATIENCE_S), "> support", "New run")
+        terminal.wait_for("running", PATIENCE_S)
+        says(terminal, "> support", "New run")
         terminal.keys("enter")
-        monitor = terminal.wait_for(_is_running)
-        says(monitor, "loss", "held out", "q leaves, the run goes on", "RAM")
+        terminal.wait_for(_is_running)
+        says(terminal, "loss", "held out", "q leaves, the run goes on", "RAM")
         terminal.keys("x")
-        says(terminal.wait_for("Stop the run?"), "> Let it go on", "Stop it")
+        terminal.wait_for("Stop the run?")
+        says(terminal, "> Let it go on", "Stop it")
         terminal.keys("n", "escape")
         terminal.wait_for("tailfin  runs")
         terminal.keys("d")
-        review = go_to(terminal, "review")
-        says(review, "Run name", "trains", "[ Start training ]", "more lines")
+        go_to(terminal, "review")
+        says(terminal, "Run name", "trains", "[ Start training ]", "more lines")
 
 
 @pytest.mark.parametrize("home", ["unset", "missing"])
@@ -175,7 +179,7 @@ def test_a_read_only_home_is_said_with_its_remedy(box: Box, live: LiveRun) -> No
         terminal.wait_for(_is_running)
         terminal.keys("escape", "d")
         terminal.wait_for("a run would not start", PATIENCE_S)
-        says(terminal.text, "Nothing can be written to the folder for", "HF_HOME")
+        says(terminal, "Nothing can be written to the folder for", "HF_HOME")
         terminal.keys("c")
         terminal.wait_for(lambda text: "Copied" in text or "could not be" in text)
         terminal.keys("q")
@@ -191,11 +195,11 @@ def test_a_runs_folder_that_cannot_be_read_is_named(box: Box) -> None:
         pytest.skip("setpriv is not installed")
     with box.terminal([*closed, str(box.program)]) as terminal:
         terminal.wait_for("Permission denied", PATIENCE_S)
-        says(terminal.text, "could not be used", "n new run")
+        says(terminal, "could not be used", "n new run")
         terminal.keys("d")
         terminal.wait_for("a run would not start", PATIENCE_S)
-        says(terminal.text, "Nothing can be written to the folder for runs", "TAILFIN_RUNS")
-        says_not(terminal.text, "Traceback")
+        says(terminal, "Nothing can be written to the folder for runs", "TAILFIN_RUNS")
+        says_not(terminal, "Traceback")
 
 
 def _colours(raw: bytes) -> set[str]:
