@@ -10,8 +10,8 @@ from engine.memory.cards import Card
 from engine.memory.storage import Storage
 
 GIB = 2**30
-Tier = Literal["estimate"]
-PhaseName = Literal["load", "train", "eval", "save"]
+Tier = Literal["estimate", "simulate"]
+PhaseName = Literal["load", "train", "eval", "save", "merge"]
 
 # in the order of the table; what torch's tensors hold comes first
 TENSOR_COMPONENTS = (

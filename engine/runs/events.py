@@ -80,6 +80,57 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Predicted:
+    """What was foretold of this attempt's peak before it began, in GiB of each tier.
+
+    `tier` is `estimate` or `simulate`; `tensors_gib` compares with torch's peak of allocated
+    memory, `reserved_gib` with what its allocator held, `process_gib` with the driver's figure;
+    `spread_gib` may come on top of `process_gib`. `step_s` and `tokens_per_s` are 0 where nobody
+    could foretell them.
+    """
+
+    kind = "predicted"
+    tier: str
+    device: str
+    tensors_gib: float
+    reserved_gib: float
+    process_gib: float
+    spread_gib: float = 0.0
+    eval_tensors_gib: float = 0.0
+    checkpoint_bytes: int = 0
+    step_s: float = 0.0
+    tokens_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """The longest rows went through a train step, an evaluation and a save, on the real device.
+
+    `rows` x `length` is the micro-batch that was tried, `tokens` its tokens without padding.
+    Peaks are in GiB: of tensors, of the allocator, and of the process as the driver sees it (0
+    where nobody could say). `step_s` is a whole optimizer step of `accumulation` micro-batches.
+    """
+
+    kind = "rehearsed"
+    fits: bool
+    rows: int
+    length: int
+    tokens: int
+    tensors_gib: float
+    reserved_gib: float = 0.0
+    process_gib: float = 0.0
+    eval_tensors_gib: float = 0.0
+    step_s: float = 0.0
+    tokens_per_s: float = 0.0
+    eval_s: float = 0.0
+    save_s: float = 0.0
+    checkpoint_bytes: int = 0
+    took_s: float = 0.0
+    phase: str = ""
+    """Where memory ran out; empty where it did not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One logged step. Loss is per trained token; tokens counts all so far; memory is the peak."""
 
@@ -206,6 +257,8 @@ Body = (
     | Stage
     | Progress
     | Plan
+    | Predicted
+    | Rehearsed
     | Step
     | Evaluated
     | Checkpointed

@@ -17,8 +17,10 @@ from engine.runs.events import (
     Finished,
     Notice,
     Plan,
+    Predicted,
     Progress,
     Pruned,
+    Rehearsed,
     Stage,
     Started,
     Step,
@@ -44,6 +46,8 @@ class Status:
     stage_detail: str = ""
     progress: Progress | None = None
     plan: Plan | None = None
+    predicted: Predicted | None = None
+    rehearsed: Rehearsed | None = None
     steps: Series[Step] = field(default_factory=Series[Step])
     evals: Series[Evaluated] = field(default_factory=Series[Evaluated])
     checkpoints: tuple[Checkpointed, ...] = ()
@@ -104,6 +108,10 @@ def _apply(status: Status, body: Body, time: float) -> Status:  # noqa: PLR0912
             return replace(status, progress=body)
         case Plan():
             return replace(status, plan=body)
+        case Predicted():
+            return replace(status, predicted=body)
+        case Rehearsed():
+            return replace(status, rehearsed=body)
         case Step():
             return replace(status, steps=status.steps.append(body))
         case Evaluated():
@@ -146,6 +154,8 @@ def _begin(status: Status, started: Started, time: float) -> Status:
         evals=status.evals.cut(evals),
         checkpoints=tuple(c for c in status.checkpoints if c.step <= last),
         changes=tuple(sorted(changes.items())),
+        predicted=None,
+        rehearsed=None,
         finished=None,
         stopped=None,
         failed=None,
