@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +10,11 @@ from typing import Literal
 
 from engine.data.text import inert
 from engine.errors import EXIT_NO, TailfinError
-from engine.runs.launch import worker_command, worker_environment
+from engine.runs.launch import worker_command
 from engine.runs.store import RunFolder
+from engine.runs.warm import WarmWorker
 
 Which = Literal["base", "tuned"]
-_QUIT_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +87,7 @@ class Session:
     """
 
     def __init__(self, run: RunFolder) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        self._process = subprocess.Popen(
-            worker_command("serve", str(run.path.resolve())),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env=worker_environment(),
-            # a Ctrl-C in the terminal is for us: it cancels an answer, not the session
-            start_new_session=True,
-        )
+        self._worker = WarmWorker(worker_command("serve", str(run.path.resolve())))
 
     def ask(self, messages: Sequence[dict[str, str]], which: Which, *, max_new_tokens: int) -> str:
         """Send a conversation; returns the id its pieces will carry."""
@@ -121,45 +109,29 @@ class Session:
 
     def replies(self) -> Iterator[Reply]:
         """Every reply as it comes. Raises TailfinError when the session fails or dies."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._worker.lines():
             yield _understood(line)
-        code = self._process.wait()
+        code = self._worker.wait()
         if code != 0:
             raise TailfinError(
                 f"The chat session ended unexpectedly (exit code {code}).",
-                f"Its last words: {self._tail() or 'none'}",
+                f"Its last words: {self._worker.tail() or 'none'}",
                 exit_code=EXIT_NO,
             )
 
     def close(self) -> None:
         """End the child, politely first."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(_QUIT_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
+        self._worker.close()
 
     def _send(self, request: dict[str, object]) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+            self._worker.send(request)
         except BrokenPipeError:
             raise TailfinError(
                 "The chat session is gone.",
-                f"Start it again. Its last words: {self._tail() or 'none'}",
+                f"Start it again. Its last words: {self._worker.tail() or 'none'}",
                 exit_code=EXIT_NO,
             ) from None
-
-    def _tail(self) -> str:
-        self._log.seek(0)
-        lines = self._log.read().decode("utf-8", "replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")[:300]
 
 
 def _understood(line: bytes) -> Reply:

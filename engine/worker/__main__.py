@@ -13,6 +13,7 @@ WORKERS = {
     "evaluate": "engine.worker.evaluate",
     "export": "engine.worker.export",
     "serve": "engine.worker.serve",
+    "simulate": "engine.worker.simulate.session",
 }
 
 

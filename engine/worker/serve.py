@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -24,9 +23,9 @@ from typing import IO, Any
 from engine.errors import EXIT_NO, EXIT_OOM, TailfinError
 from engine.evaluate.delivered import find_delivered
 from engine.worker.job import folder_argument
+from engine.worker.lines import Replies, end_with_parent, take_stdout
 from engine.worker.trained import Pair, Which
 
-_PARENT_EVERY_S = 1.0
 _PROGRESS_EVERY_S = 0.2
 DEFAULT_NEW_TOKENS = 512
 
@@ -44,7 +43,7 @@ class Request:
 def main(argv: list[str]) -> int:
     """`engine.worker serve RUN`: load the pair, then answer until stdin ends."""
     run = folder_argument(argv)
-    pipe = _take_stdout()
+    pipe = _Pipe(take_stdout())
     requests = _Requests(pipe)
     requests.listen()
     try:
@@ -99,21 +98,12 @@ def _answer(pair: Pair, request: Request, pipe: _Pipe, requests: _Requests) -> N
     )
 
 
-class _Pipe:
-    """The way out: whole lines, from any thread. It is also told how far loading is."""
+class _Pipe(Replies):
+    """Replies of a chat. It is also told how far loading is."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
+        super().__init__(stream)
         self._written = 0.0
-
-    def write(self, reply: Mapping[str, object]) -> None:
-        try:
-            with self._lock:
-                self._stream.write(json.dumps(reply, ensure_ascii=False) + "\n")
-                self._stream.flush()
-        except (BrokenPipeError, ValueError):
-            os._exit(0)  # nobody listens any more, and there is nothing to save
 
     def stage(self, name: str, detail: str = "") -> None:
         self.write({"event": "stage", "name": name, "detail": detail})
@@ -138,7 +128,7 @@ class _Requests:
 
     def listen(self) -> None:
         threading.Thread(target=self._read, name="requests", daemon=True).start()
-        threading.Thread(target=_watch_parent, name="parent", daemon=True).start()
+        end_with_parent()
 
     def next(self) -> Request | None:
         return self._waiting.get()
@@ -185,25 +175,6 @@ def _request(raw: Mapping[str, Any]) -> Request:
     if limit < 1:
         raise ValueError("max_new_tokens is below 1")
     return Request(str(raw["id"]), messages, raw.get("which", "tuned"), limit)
-
-
-def _take_stdout() -> _Pipe:
-    """Keep the real stdout for replies; whatever libraries print goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    own = os.dup(1)
-    os.dup2(2, 1)
-    return _Pipe(os.fdopen(own, "w", encoding="utf-8", errors="backslashreplace"))
-
-
-def _watch_parent() -> None:
-    """End with the parent even where somebody else still holds the pipe open.
-
-    Polled: PR_SET_PDEATHSIG fires when the *thread* that started us ends, as in any thread pool.
-    """
-    parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(_PARENT_EVERY_S)
-    os._exit(0)
 
 
 def _told(error: Exception) -> dict[str, object]:
