@@ -1,135 +1,140 @@
-"""Changes that lower the peak, cheapest first, each with what it would bring."""
+"""Changes that make a run fit, cheapest first, each with what it would bring and cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from engine.errors import TailfinError
-from engine.memory.budget import GIB, Budget
-from engine.memory.cards import Card
+from engine.memory.budget import Budget
+from engine.memory.changes import Change, Cost, rungs
 from engine.memory.estimate import estimate
 from engine.memory.model_shape import ModelShape
+from engine.memory.search import Choice, Rungs, cheapest, chosen, cost_of
 from engine.spec import Spec
 
-Cost = Literal["none", "speed", "quality"]
-_SHORTEST = 256
+_COSTS: tuple[Cost, ...] = ("none", "speed", "quality")
+# Less than this share of the peak is not worth a word.
+_NOTICEABLE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One change, or several together: the settings, what they cost, and the predicted peak."""
+    """One change, or several together: the settings, what they cost, and the predicted peak.
+
+    `step_time` is the time of a step over that of now by counted operations, None where only a
+    measurement could say; `gives_up` says in words what is lost.
+    """
 
     says: str
     sets: tuple[str, ...]
     cost: Cost
     peak_gib: float
     fits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    says: str
-    values: dict[str, object]
-    cost: Cost
+    is_tight: bool
+    step_time: float | None
+    gives_up: str
 
 
 def remedies(shape: ModelShape, spec: Spec, budget: Budget, *, limit: int = 3) -> list[Remedy]:
-    """The first changes worth trying: those that suffice alone, else the best ones together.
+    """The cheapest sets of changes that fit, of which no part would do; then what helps in part.
 
-    Changes that leave the result as it is come first, then those that cost speed, then those that
-    cost quality.
+    What leaves the result as it is comes before what costs speed, and that before what costs
+    quality. A budget that fits tightly asks for room. One with room to spare is taken to have
+    failed all the same: then each change that lowers the peak is an answer, in its mildest form.
     """
-    length, card = budget.length, budget.card
-    singles = []
-    for change in _changes(shape, spec, budget):
-        remedy = _try(shape, spec, length, card, [change])
-        if remedy is not None and remedy.peak_gib < budget.peak_gib * 0.99:
-            singles.append((change, remedy))
-    enough = [remedy for _, remedy in singles if remedy.fits]
-    if enough or not singles:
-        return enough[:limit]
-    listed = [remedy for _, remedy in singles]
-    together: list[_Change] = []
-    for change, _ in singles:
-        together.append(change)
-        if len(together) > 1:
-            remedy = _try(shape, spec, length, card, together)
-            if remedy is not None and remedy.fits:
-                return [remedy, *listed][:limit]
-    return listed[:limit]
+    trials = _Trials(shape, spec, budget)
+    if budget.fits and not budget.is_tight:
+        return _alone(trials, mildest=True)[:limit]
+    choices = cheapest(trials.rungs, trials.suffices, limit=limit)
+    answers = [remedy for choice in choices if (remedy := trials.remedy(choice)) is not None]
+    told = {remedy.says for remedy in answers}
+    answers += [remedy for remedy in _alone(trials, mildest=False) if remedy.says not in told]
+    return answers[:limit]
 
 
-def _changes(shape: ModelShape, spec: Spec, budget: Budget) -> Iterator[_Change]:
-    train = spec.train
-    if budget.peak.name == "eval" and (spec.eval.micro_batch or train.micro_batch) > 1:
-        yield _Change("one row per evaluation pass", {"eval.micro_batch": 1}, "none")
-    batch = train.micro_batch
-    while batch > 1:
-        smaller = batch // 2 if batch % 2 == 0 else 1
-        factor = train.micro_batch // smaller
-        says = f"micro-batch {smaller}, accumulation {train.accumulation * factor}"
-        values: dict[str, object] = {
-            "train.micro_batch": smaller,
-            "train.accumulation": train.accumulation * factor,
-        }
-        yield _Change(says, values, "none")
-        batch = smaller
-    if spec.model.attention == "eager" and shape.supports_sdpa:
-        yield _Change("sdpa attention", {"model.attention": "sdpa"}, "none")
-    if train.method == "qlora" and train.quantize_bits == 4 and not train.double_quant:
-        yield _Change("quantised scales", {"train.double_quant": True}, "none")
-    if not train.gradient_checkpointing:
-        yield _Change("gradient checkpointing", {"train.gradient_checkpointing": True}, "speed")
-    if train.method in ("full", "freeze") and train.optimizer == "adamw":
-        yield _Change("8-bit optimizer", {"train.optimizer": "adamw_8bit"}, "quality")
-    if train.method == "lora":
-        values = {"train.method": "qlora", "train.quantize_bits": 4}
-        yield _Change("4-bit base weights (qlora)", values, "quality")
-    if train.method == "qlora" and train.quantize_bits == 8:
-        yield _Change("4 instead of 8 bits", {"train.quantize_bits": 4}, "quality")
-    if train.method == "full":
-        yield _Change("LoRA instead of all weights", {"train.method": "lora"}, "quality")
-        values = {"train.method": "qlora", "train.quantize_bits": 4}
-        yield _Change("LoRA on 4-bit weights (qlora)", values, "quality")
-    shorter = budget.length // 2
-    while shorter >= _SHORTEST:
-        says = f"rows cut at {shorter} tokens"
-        yield _Change(says, {"data.max_length": shorter}, "quality")
-        shorter //= 2
+def _alone(trials: _Trials, *, mildest: bool) -> list[Remedy]:
+    """The mildest or strongest change of each rung that lowers the peak, what fits first."""
+    helping = []
+    for place, rung in enumerate(trials.rungs):
+        choice = _one(trials.rungs, place, 1 if mildest else len(rung))
+        remedy = trials.remedy(choice)
+        if remedy is not None and remedy.peak_gib < trials.budget.peak_gib * (1 - _NOTICEABLE):
+            helping.append((not remedy.fits, cost_of(trials.rungs, choice), remedy))
+    return [remedy for *_, remedy in sorted(helping, key=lambda one: one[:2])]
 
 
-def _try(
-    shape: ModelShape, spec: Spec, length: int, card: Card, changes: list[_Change]
-) -> Remedy | None:
-    """The changes as one remedy; None where the settings do not go together."""
+def _one(rungs: Rungs, place: int, level: int) -> Choice:
+    return tuple(level if i == place else 0 for i in range(len(rungs)))
+
+
+class _Trials:
+    """Changed specs and their budgets; each is estimated once."""
+
+    def __init__(self, shape: ModelShape, spec: Spec, budget: Budget) -> None:
+        self.budget = budget
+        self._shape, self._spec = shape, spec
+        self._known: dict[tuple[tuple[str, object], ...], Budget | None] = {}
+        self.rungs = tuple(self._telling(rungs(shape, spec, budget)))
+
+    def suffices(self, choice: Choice) -> bool:
+        budget = self._estimate(chosen(self.rungs, choice))
+        if budget is None or not budget.fits:
+            return False
+        return not (self.budget.fits and budget.is_tight)
+
+    def remedy(self, choice: Choice) -> Remedy | None:
+        """The changes as one remedy; None where the settings do not go together."""
+        changes = chosen(self.rungs, choice)
+        budget = self._estimate(changes)
+        if budget is None or not changes:
+            return None
+        times = [change.slowdown for change in changes]
+        known = [time for time in times if time is not None]
+        return Remedy(
+            says=" and ".join(change.says for change in changes),
+            sets=tuple(f"{path}={_word(value)}" for path, value in _values(changes).items()),
+            cost=max((change.cost for change in changes), key=_COSTS.index),
+            peak_gib=budget.peak_gib,
+            fits=budget.fits,
+            is_tight=budget.is_tight,
+            step_time=math.prod(known) if len(known) == len(times) else None,
+            gives_up="; ".join(change.gives_up for change in changes),
+        )
+
+    def _telling(self, found: Rungs) -> Iterator[Sequence[Change]]:
+        """The rungs without those that cost quality and bring next to nothing beside the rest."""
+        others = [rung[-1] for rung in found if rung[0].cost != "quality"]
+        beside = self._estimate(others)
+        for rung in found:
+            if rung[0].cost == "quality" and beside is not None:
+                with_it = self._estimate([*others, rung[-1]])
+                if with_it is None or with_it.peak_gib > beside.peak_gib * (1 - _NOTICEABLE):
+                    continue
+            yield rung
+
+    def _estimate(self, changes: Sequence[Change]) -> Budget | None:
+        values = _values(changes)
+        key = tuple(values.items())
+        if key not in self._known:
+            self._known[key] = self._fresh(values)
+        return self._known[key]
+
+    def _fresh(self, values: dict[str, object]) -> Budget | None:
+        spec, budget = _changed(self._spec, values), self.budget
+        try:
+            length = spec.data.max_length or budget.length
+            return estimate(self._shape, spec, length, budget.card)
+        except TailfinError:
+            return None
+
+
+def _values(changes: Sequence[Change]) -> dict[str, object]:
     values: dict[str, object] = {}
     for change in changes:
         values.update(change.values)
-    changed = _changed(spec, values)
-    try:
-        budget = estimate(shape, changed, changed.data.max_length or length, card)
-    except TailfinError:
-        return None
-    order: tuple[Cost, ...] = ("none", "speed", "quality")
-    return Remedy(
-        says=" and ".join(_outermost(changes)),
-        sets=tuple(f"{path}={_word(value)}" for path, value in values.items()),
-        cost=max((change.cost for change in changes), key=order.index),
-        peak_gib=budget.peak.process_bytes / GIB,
-        fits=budget.fits,
-    )
-
-
-def _outermost(changes: list[_Change]) -> list[str]:
-    """What is said of changes where a later one sets the same field again."""
-    said = []
-    for index, change in enumerate(changes):
-        later: set[str] = set().union(*(c.values for c in changes[index + 1 :]))
-        if not set(change.values) <= later:
-            said.append(change.says)
-    return said
+    return values
 
 
 def _changed(spec: Spec, values: dict[str, object]) -> Spec:

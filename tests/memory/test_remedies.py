@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,3 +86,57 @@ def test_a_hopeless_case_offers_no_fix_that_fits() -> None:
     spec = a_spec(method="qlora")
     budget = estimate(LLAMA_8B, spec, 1024, card_of_size(2.0))
     assert not any(remedy.fits for remedy in remedies(LLAMA_8B, spec, budget))
+
+
+def test_a_set_without_loss_comes_before_a_single_change_with_it() -> None:
+    spec = a_spec(method="lora", micro_batch=2, gradient_checkpointing=False)
+    budget = estimate(LLAMA_8B, spec, 8192, card_of_size(24.0))
+    found = remedies(LLAMA_8B, spec, budget, limit=6)
+    assert next(remedy.cost for remedy in found if remedy.fits) == "speed"
+    assert "train.micro_batch=1" in found[0].sets
+    assert "train.gradient_checkpointing=true" in found[0].sets
+
+
+def test_no_part_of_an_answer_would_do() -> None:
+    spec = a_spec(method="lora", micro_batch=8, attention="eager")
+    budget = estimate(LLAMA_8B, spec, 2048, card_of_size(14.0))
+    for remedy in remedies(LLAMA_8B, spec, budget, limit=6):
+        if not remedy.fits:
+            continue
+        for left_out in remedy.sets:
+            rest = tuple(word for word in remedy.sets if word != left_out)
+            if left_out.startswith(("train.accumulation", "train.quantize_bits", "train.alpha")):
+                continue  # goes with another setting of the same change
+            changed = _applied(("model.attention=eager", *rest), spec)
+            again = estimate(LLAMA_8B, changed, changed.data.max_length or 2048, budget.card)
+            assert not again.fits
+
+
+@pytest.mark.parametrize(("method", "times"), [("lora", 3 / 2), ("full", 4 / 3)])
+def test_time_of_a_step_is_counted_where_it_can_be(method: str, times: float) -> None:
+    spec = a_spec(method=method, gradient_checkpointing=False)
+    budget = estimate(LLAMA_8B, spec, 4096, card_of_size(40.0))
+    told = remedies(LLAMA_8B, spec, budget, limit=12)
+    (again,) = [one for one in told if one.says == "gradient checkpointing"]
+    assert again.step_time == pytest.approx(times)
+    assert "computed twice" in again.gives_up
+    rows = [one for one in told if one.says.startswith("micro-batch 1,")]
+    assert all(one.step_time is None and "unmeasured" in one.gives_up for one in rows)
+
+
+def test_a_run_that_failed_with_room_to_spare_is_offered_the_mildest_changes() -> None:
+    spec = a_spec(method="qlora", micro_batch=8)
+    budget = estimate(LLAMA_8B, spec, 2048, card_of_size(79.0))
+    assert budget.fits
+    found = remedies(LLAMA_8B, spec, budget)
+    assert found[0].says == "micro-batch 4, accumulation 16"
+    assert all(one.fits and one.peak_gib < budget.peak_gib for one in found)
+
+
+def test_what_others_hold_is_not_there_to_use() -> None:
+    spec = a_spec(method="lora", micro_batch=8)
+    card = replace(card_of_size(40.0), taken_gib=16.0)
+    budget = estimate(LLAMA_8B, spec, 2048, card)
+    best = remedies(LLAMA_8B, spec, budget)[0]
+    assert best.fits
+    assert best.peak_gib <= 24.0
