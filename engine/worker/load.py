@@ -67,7 +67,7 @@ def load_model(
     dtype = pick_dtype(spec.model.dtype, train.method, on_gpu=device != "cpu", has_bf16=has_bf16)
     quantization = None
     if train.method == "qlora" and not kept_bits:
-        quantization = _bitsandbytes(train.quantize_bits, train.double_quant, dtype)
+        quantization = quantization_config(train.quantize_bits, train.double_quant, dtype)
     is_quantized = quantization is not None or kept_bits > 0
     with _translated(folder, "the tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(
@@ -92,7 +92,7 @@ def load_model(
     _check_complete(folder, info, findings)
     _check_vocabulary(folder, model, tokenizer)
     _check_trainable(folder, model)
-    _choose_trained(model, train.method, train.trainable_layers)
+    choose_trained(model, train.method, train.trainable_layers)
     _look_at_updates(model, dtype, train.method, train.learning_rate, findings)
     bits = kept_bits or (train.quantize_bits if quantization is not None else 0)
     if train.method == "qlora" and kept_bits not in (0, train.quantize_bits):
@@ -173,7 +173,8 @@ def _kept_bits(config: Any, method: Method, folder: Path) -> int:
     return int(table.get("bits") or (4 if table.get("load_in_4bit") else 8))
 
 
-def _bitsandbytes(bits: int, double_quant: bool, dtype: str) -> Any:
+def quantization_config(bits: int, double_quant: bool, dtype: str) -> Any:
+    """How bitsandbytes stores a base in 4 or 8 bits, computing in `dtype`."""
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -241,7 +242,8 @@ def _check_trainable(folder: Path, model: Any) -> None:
         )
 
 
-def _choose_trained(model: Any, method: Method, num_layers: int) -> None:
+def choose_trained(model: Any, method: Method, num_layers: int) -> None:
+    """Which base weights get gradients; raises TailfinError for layers that are not there."""
     if method == "full":
         model.requires_grad_(True)
         return

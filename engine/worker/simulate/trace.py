@@ -1,0 +1,100 @@
+"""One simulated run: load, two optimizer steps and an evaluation, as peaks and as a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import bitsandbytes.functional as bnb_functional
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from engine.worker.simulate.build import build_model, fill_model
+from engine.worker.simulate.setting import Setting
+from engine.worker.simulate.step import Loop
+from engine.worker.simulate.tracker import Peak, Tracker
+
+Kernels = Callable[[Setting, Tracker], Sequence[AbstractContextManager[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """`peaks` by phase, `stream` as in `Tracker`; `starts` says where in it a phase begins."""
+
+    peaks: dict[str, Peak]
+    stream: list[tuple[int, int]]
+    starts: dict[str, int]
+    num_params: int
+    num_trained: int
+    assumed: tuple[str, ...]
+
+
+def trace_run(
+    config: dict[str, Any], setting: Setting, *, kernels: Kernels = lambda setting, tracker: ()
+) -> Trace:
+    """Execute the run symbolically; `kernels` gives the modes that model a device (see `tracker`).
+
+    They are entered round everything, loading included. The first step makes the optimizer's
+    states, the second one runs beside them; where the spec accumulates, it finds gradients too, as
+    every micro-batch but the first does.
+    """
+    model = build_model(config, setting)
+    tracker = Tracker(setting.granule)
+    accumulates = setting.spec.train.accumulation > 1
+    starts = {}
+    with ExitStack() as stack:
+        stack.enter_context(_without_collecting())
+        stack.enter_context(_own_code_table())
+        stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        stack.enter_context(tracker)
+        for mode in kernels(setting, tracker):
+            stack.enter_context(mode)
+        tracker.begin("load", "loading the weights")
+        starts["load"] = 0
+        with tracker.serving("workspace"):
+            fill_model(model, setting, tracker)
+        loop = Loop(model, setting, tracker)
+        starts["train"] = len(tracker.stream)
+        loop.train_step(keep_gradients=accumulates)
+        loop.train_step()
+        starts["eval"] = len(tracker.stream)
+        loop.evaluate()
+        return Trace(
+            peaks=dict(tracker.peaks),
+            stream=tracker.stream[:],
+            starts=starts,
+            num_params=sum(_num_weights(p) for p in model.parameters()),
+            num_trained=sum(p.numel() for p in loop.trained),
+            assumed=tuple(sorted(tracker.assumed)),
+        )
+
+
+def _num_weights(parameter: Any) -> int:
+    state = getattr(parameter, "quant_state", None)
+    return int(state.shape.numel() if state is not None else parameter.numel())
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """A storage dies when its last user lets go, not when cycles happen to be collected."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def _own_code_table() -> Iterator[None]:
+    """bitsandbytes keeps its 8-bit code as a global tensor; a fake one must not stay there."""
+    held = dict(bnb_functional.name2qmap)
+    try:
+        yield
+    finally:
+        bnb_functional.name2qmap.clear()
+        bnb_functional.name2qmap.update(held)
