@@ -79,13 +79,25 @@ def card_of_size(usable_gib: float) -> Card:
     return Card(f"a card with {usable_gib:g} GiB", usable_gib, (8, 0), UNKNOWN_CONTEXT_GIB)
 
 
+def card_of_driver(name: str) -> Card | None:
+    """The row that the driver's name for a card means, such as `NVIDIA A100-SXM4-80GB`.
+
+    Every word of a row's name must be in it, a size only where the driver says one.
+    """
+    words = set(_words(name))
+    has_size = any(_is_size(word) for word in words)
+    found = []
+    for card in known_cards():
+        wanted = [w for w in _words(card.name) if has_size or not _is_size(w)]
+        if words.issuperset(wanted):
+            found.append((len(wanted), card))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
 def context_of(name: str) -> float:
     """Context of a card by the driver's name for it, in GiB; the common figure where unknown."""
-    plain = _plain(name)
-    for key, card in _table().items():
-        if key in plain:
-            return card.context_gib
-    return UNKNOWN_CONTEXT_GIB
+    card = card_of_driver(name)
+    return card.context_gib if card else UNKNOWN_CONTEXT_GIB
 
 
 @cache
@@ -103,3 +115,11 @@ def _card(row: dict[str, Any]) -> Card:
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _words(name: str) -> list[str]:
+    return name.lower().replace("-", " ").split()
+
+
+def _is_size(word: str) -> bool:
+    return word.endswith("gb") and word[:-2].isdigit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.memory.budget import COMPONENTS, GIB, Budget
-from engine.memory.cards import Card, card_of_size, context_of, known_cards
+from engine.memory.cards import Card, card_of_driver, card_of_size
 from engine.memory.estimate import CPU_BASELINE_BYTES, estimate
 from engine.memory.model_shape import ModelShape
 from engine.runs.effective import effective_spec
@@ -129,9 +129,8 @@ def _card(observed: Observed, limit_gib: float | None, place: Place) -> Card | N
 
 
 def _card_named(name: str, limit_gib: float) -> Card:
-    plain = name.replace(" ", "").replace("-", "").lower()
-    for card in known_cards():
-        if card.name.replace(" ", "").replace("-", "").lower() in plain:
-            return replace(card, name=name, usable_gib=limit_gib)
+    card = card_of_driver(name)
+    if card is not None:
+        return replace(card, name=name, usable_gib=limit_gib)
     unknown = card_of_size(limit_gib)
-    return replace(unknown, name=name or unknown.name, context_gib=context_of(name))
+    return replace(unknown, name=name or unknown.name)

@@ -10,6 +10,7 @@ from engine.doctor.facts import Gpu
 from engine.errors import TailfinError
 from engine.memory.cards import (
     UNKNOWN_CONTEXT_GIB,
+    card_of_driver,
     card_of_size,
     context_of,
     find_card,
@@ -67,6 +68,30 @@ def test_a_size_must_be_one(size: float) -> None:
 def test_the_drivers_name_finds_its_context() -> None:
     assert context_of("Tesla T4") == pytest.approx(141 / 1024)
     assert context_of("Something New") == UNKNOWN_CONTEXT_GIB
+
+
+@pytest.mark.parametrize(
+    ("driver", "name"),
+    [
+        ("NVIDIA A100-SXM4-80GB", "A100 80GB"),
+        ("NVIDIA A100 80GB PCIe", "A100 80GB"),
+        ("NVIDIA A100-SXM4-40GB", "A100 40GB"),
+        ("NVIDIA H100 80GB HBM3", "H100 80GB"),
+        ("NVIDIA H100 NVL", "H100 NVL"),
+        ("NVIDIA RTX A4000", "RTX A4000"),
+        ("NVIDIA A40", "A40"),
+        ("NVIDIA A10G", None),
+        ("NVIDIA L4", "L4"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA GeForce RTX 3080", "RTX 3080 10GB"),
+        ("NVIDIA RTX 6000 Ada Generation", "RTX 6000 Ada"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA H200", "H200"),
+    ],
+)
+def test_the_drivers_name_finds_its_row(driver: str, name: str | None) -> None:
+    card = card_of_driver(driver)
+    assert (card.name if card else None) == name
 
 
 @pytest.mark.parametrize(
