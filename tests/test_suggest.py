@@ -99,7 +99,9 @@ def test_what_is_suggested_fits_and_is_not_tight(
     budget = estimate(shape, spec, length, card)
     if shape is LLAMA_8B and not card.is_gpu:
         assert not budget.fits  # and the budget says so
-    if shape is LLAMA_8B and card.usable_gib < 11 and not (budget.fits and not budget.is_tight):
+        assert spec.train.micro_batch == 1
+        return
+    if shape is LLAMA_8B and card.usable_gib < 11 and (not budget.fits or budget.is_tight):
         assert spec.train.micro_batch == 1  # the least there is
         assert spec.train.gradient_checkpointing
         return

@@ -38,7 +38,7 @@ class Remedy:
 
 
 def remedies(shape: ModelShape, spec: Spec, budget: Budget, *, limit: int = 3) -> list[Remedy]:
-    """The cheapest sets of changes that fit, of which no part would do; then what helps in part.
+    """The cheapest sets of changes that fit, of which no part would do; else what helps in part.
 
     What leaves the result as it is comes before what costs speed, and that before what costs
     quality. A budget that fits tightly asks for room. One with room to spare is taken to have
@@ -49,9 +49,7 @@ def remedies(shape: ModelShape, spec: Spec, budget: Budget, *, limit: int = 3) -
         return _alone(trials, mildest=True)[:limit]
     choices = cheapest(trials.rungs, trials.suffices, limit=limit)
     answers = [remedy for choice in choices if (remedy := trials.remedy(choice)) is not None]
-    told = {remedy.says for remedy in answers}
-    answers += [remedy for remedy in _alone(trials, mildest=False) if remedy.says not in told]
-    return answers[:limit]
+    return answers or _alone(trials, mildest=False)[:limit]
 
 
 def _alone(trials: _Trials, *, mildest: bool) -> list[Remedy]:
