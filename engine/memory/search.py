@@ -19,12 +19,14 @@ def cheapest(rungs: Rungs, fits: Callable[[Choice], bool], *, limit: int) -> lis
 
     `fits` is asked as rarely as possible; it is taken to stay true when a change is added or made
     stronger, so what the strongest changes together cannot do is given up at once. Quality is
-    weighed before speed: a choice without loss of quality comes before every one with it.
+    weighed before speed: a choice without loss of quality comes before every one with it, and one
+    with several such losses is no answer beside one with a single loss.
     """
     quality = [i for i, rung in enumerate(rungs) if rung[0].cost == "quality"]
     neutral = [i for i, rung in enumerate(rungs) if rung[0].cost != "quality"]
     strongest = _strongest(rungs, neutral)
     found: list[Choice] = []
+    kept: list[Choice] = []  # what each of them costs in quality
     if not fits(_strongest(rungs, range(len(rungs)))):
         return found
     left = _MORE
@@ -32,6 +34,8 @@ def cheapest(rungs: Rungs, fits: Callable[[Choice], bool], *, limit: int) -> lis
         if len(found) >= limit or left <= 0:
             break
         left -= bool(found)
+        if found and _count(asked) > max(1, min(map(_count, kept))):
+            continue  # two losses of quality are no alternative to one
         if not fits(_both(asked, strongest)):
             continue
         # several ways without loss of quality are worth telling, with it only the cheapest of each
@@ -43,6 +47,7 @@ def cheapest(rungs: Rungs, fits: Callable[[Choice], bool], *, limit: int) -> lis
             left -= bool(found)
             if fits(whole) and not any(fits(weaker) for weaker in _weaker(whole)):
                 found.append(whole)
+                kept.append(asked)
                 wanted -= 1
             if not wanted or left <= 0:
                 break
@@ -70,6 +75,10 @@ def _by_weight(rungs: Rungs, free: Sequence[int]) -> Iterator[Choice]:
 
 def _strongest(rungs: Rungs, free: Sequence[int]) -> Choice:
     return tuple(len(rung) if i in free else 0 for i, rung in enumerate(rungs))
+
+
+def _count(choice: Choice) -> int:
+    return sum(map(bool, choice))
 
 
 def _weaker(choice: Choice) -> Iterator[Choice]:
