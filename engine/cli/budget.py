@@ -5,8 +5,9 @@ With --json the envelope's `data` holds:
   per row), method, num_params, num_trained, card (name, is_gpu, usable_gib, taken_gib, free_gib),
   components (GiB of each at the training peak), phases (load, train, eval, save: moment,
   tensors_gib, reserved_gib, process_gib, components), ram_gib, disk_gib (download, checkpoint,
-  checkpoints, adapter, merged), fixes (says, sets, cost, peak_gib, fits), suggested (path, value,
-  why: what this card asks for where nothing was chosen)
+  checkpoints, adapter, merged), fixes (says, sets, cost, peak_gib, fits, is_tight, step_time,
+  gives_up), suggested (path, value, why: what this card asks for where nothing was chosen);
+  with --frontier also frontier, with --cards cards and smallest_card
 Exit code 1 when it does not fit or cannot work, 2 when the model or the spec cannot be used.
 """
 
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    from engine.cli import budget_cards, budget_frontier
+
     add_spec_arguments(parser)
+    budget_frontier.add_options(parser)
+    budget_cards.add_options(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--card", metavar="NAME", help="judge against this card, such as A100-80GB")
     where.add_argument(
@@ -63,13 +68,31 @@ def run(args: argparse.Namespace) -> int:
     suggested = suggest(spec, shape, length, card, fixed=_chosen(resolved))
     findings.append(verdict(budget, fixes))
     ok = not any_fail(findings)
+    more, lines = _more(args, shape, spec, length, card)
     if args.json:
         data = budget_data(spec, budget, fixes) | {"suggested": [asdict(one) for one in suggested]}
+        data |= more
         print_json("budget", ok=ok, data=data, findings=findings)
     else:
         print_budget(spec, budget, fixes, findings)
         print_suggested(suggested, card)
+        print("\n".join(lines), end="\n" if lines else "")
     return EXIT_DONE if ok else EXIT_NO
+
+
+def _more(
+    args: argparse.Namespace, shape: ModelShape, spec: Spec, length: int, card: Card
+) -> tuple[dict[str, object], list[str]]:
+    """What the further questions answer: parts of the data, and lines of text."""
+    from engine.cli import budget_cards, budget_frontier
+
+    answers = []
+    if args.frontier:
+        answers.append(budget_frontier.answer(shape, spec, card))
+    if args.cards:
+        answers.append(budget_cards.answer(shape, spec, length))
+    data = {name: value for more, _ in answers for name, value in more.items()}
+    return data, [line for _, lines in answers for line in lines]
 
 
 def _length(spec: Spec, shape: ModelShape) -> tuple[int, list[Finding]]:

@@ -114,3 +114,16 @@ def test_an_unknown_architecture_is_not_guessed(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert answer["data"] == {}
     assert answer["findings"][0]["id"] == "budget.not-modelled"
+
+
+def test_the_frontier_and_the_cards_stand_in_data_and_in_text(model: Path) -> None:
+    words = ["--model", str(model), "--card", "A100 40GB", "--max-length", "2048"]
+    data = _data(_run(*words, "--frontier", "--cards", "--json"))
+    assert [corner["length"] for corner in data["frontier"]] == [256, 512, 1024, 2048, 4096, 8192]
+    assert all(c["roomy"]["rows"] <= c["largest"]["rows"] for c in data["frontier"])
+    assert data["smallest_card"] in {card["name"] for card in data["cards"]}
+    assert {card["verdict"] for card in data["cards"]} == {"fits", "tight", "no"}
+    text = _run(*words, "--frontier", "--cards").stdout
+    assert "just fits" in text
+    assert f"The smallest card that holds it is {data['smallest_card']}" in text
+    assert not {"frontier", "cards"} & set(_data(_run(*words, "--json")))
