@@ -10,7 +10,7 @@ endif
 BOOTSTRAP = "$(PYTHON)" -m engine.setup.bootstrap --torch-index "$(TORCH_INDEX)"
 VENV = .venv/bin
 
-.PHONY: demo test setup bench gpu-bench pictures clean python
+.PHONY: demo test setup bench gpu-bench starting-points pictures clean python
 
 demo: python
 	@$(BOOTSTRAP) --extra train
@@ -38,6 +38,11 @@ gpu-bench: python
 	-@$(VENV)/tailfin doctor --deep --record $(BOX)
 	@$(VENV)/python -m tests.benchmarks.bench_doctor
 	@$(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py --device cuda --hidden 2048 --length 1024
+
+# profiles/starting_points.toml anew, after a change to the estimate, the suggestions or the cards.
+starting-points: python
+	@$(BOOTSTRAP) --extra train,dev
+	@$(VENV)/python -m tests.benchmarks.make_starting_points
 
 # The pictures of the README and those the tests compare the screens with, drawn by the app.
 pictures: python

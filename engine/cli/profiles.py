@@ -1,4 +1,4 @@
-"""`tailfin profiles [list|show NAME]`: the starting points."""
+"""`tailfin profiles [list|show NAME]`: the starting points; with --card those for one card."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from engine.errors import TailfinError
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", default="list", choices=["list", "show"])
     parser.add_argument("name", nargs="?", help="profile to show")
+    from engine.cli import starting_points
+
+    starting_points.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    from engine.cli import starting_points
     from engine.profiles import load_profile, profile_names
 
+    if args.card or args.model_size:
+        return starting_points.run(args)
     if args.what == "list":
         profiles = [load_profile(name) for name in profile_names()]
         if args.json:
