@@ -13,7 +13,8 @@ from engine.spec import Spec
 
 # c10/cuda/CUDACachingAllocator: kMinBlockSize
 _CUDA_GRANULE = 512
-# aten/src/ATen/cuda/CublasHandlePool.cpp: :4096:2:16:8 in general, 32 MiB from Hopper on
+# aten/src/ATen/cuda/CublasHandlePool.cpp: :4096:2:16:8 in general, 32 MiB on Hopper and on the
+# Blackwell of data centres
 _BLAS_BYTES = 4096 * 1024 * 2 + 16 * 1024 * 8
 _BLAS_BYTES_HOPPER = 32 * 1024 * 1024
 # peft/utils/transformers_weight_conversion.py _MOE_TARGET_MODULE_MAPPING
@@ -63,13 +64,12 @@ def plan_step(
     height, width = (1, batch * length) if is_packed else (batch, length)
     windowed = bool(shape.sliding_window) and width >= shape.sliding_window
     kernel, has_mask = _attention(spec, shape, card, item, is_padded or is_packed or windowed)
-    blas = _BLAS_BYTES_HOPPER if card.capability >= (9, 0) else _BLAS_BYTES
     return Recipe(
         rows=height,
         length=width,
         granule=_CUDA_GRANULE if card.is_gpu else 1,
         on_gpu=card.is_gpu,
-        blas_workspace=2 * blas if card.is_gpu else 0,
+        blas_workspace=2 * blas_workspace(card),
         accumulating=train.accumulation > 1,
         base_item=item,
         norm_item=item,
@@ -96,6 +96,13 @@ def plan_step(
         unpads=spec.model.attention == "flash_attention_2" and is_padded,
         checkpointing=train.gradient_checkpointing,
     )
+
+
+def blas_workspace(card: Card) -> int:
+    """Bytes of cuBLAS's work buffer, which each thread that multiplies holds for good."""
+    if not card.is_gpu:
+        return 0
+    return _BLAS_BYTES_HOPPER if card.capability in ((9, 0), (10, 0)) else _BLAS_BYTES
 
 
 def pick_dtype(spec: Spec, card: Card) -> Literal["float32", "bfloat16", "float16"]:
