@@ -177,7 +177,7 @@ def _scale(tape: Tape, x: Tensor) -> Tensor:
     out = tape.new(x.elements, 4)
     # backward: the magnitude's gradient before its sum beside the input's before its cast
     temporary = [(x.elements * (4 + 4 - x.item), Tag.ACTIVATION)]
-    return tape.record(out, [x], saved=[x], temporary=temporary)
+    return tape.record(out, [x], saved=[x], temporary=temporary, trains=True)
 
 
 def _adapter_input(tape: Tape, recipe: Recipe, x: Tensor) -> Tensor:

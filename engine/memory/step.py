@@ -39,9 +39,13 @@ def train_moments(
     count = len(shape.layers)
     first = count - num_trained_layers
     item = _residual_item(shape, recipe)
-    passes = [_layer_pass(shape, recipe, kind, item) for kind in shape.kinds]
+    usual = [_layer_pass(shape, recipe, kind, item) for kind in shape.kinds]
+    passes = [usual[kind] for kind in shape.layers]
+    if not _reaches_embedding(recipe):
+        lowest = shape.kinds[shape.layers[first]]
+        passes[first] = _layer_pass(shape, recipe, lowest, item, needs_gradient=False)
     stored = recipe.tokens * shape.hidden * item
-    kept = [stored if recipe.checkpointing else passes[kind].kept for kind in shape.layers]
+    kept = [stored if recipe.checkpointing else one.kept for one in passes]
     below = [0] * (count + 1)  # what layers before i keep for their backward
     for index in range(count):
         below[index + 1] = below[index] + (kept[index] if index >= first else 0)
@@ -50,7 +54,9 @@ def train_moments(
         above[index] = above[index + 1] + layer_gradients[index]
     everything = above[0] + other_gradients
     base = _always(shape, recipe)
-    after_loss = _add(base, (0, 0, 0, _kept_logits(shape, recipe)))
+    # the mask goes with the model's forward pass, unless layers are to be computed once more
+    later = base if recipe.checkpointing else _always(shape, recipe, has_mask=False)
+    after_loss = _add(later, (0, 0, 0, _kept_logits(shape, recipe)))
 
     table = shape.embedding_params * recipe.embedding_item  # a gradient of the embedding
     of_the_head = other_gradients - (0 if shape.tied else table) if recipe.trains_head else 0
@@ -61,7 +67,7 @@ def train_moments(
 
     moments = []
     for index in _telling_layers(shape, first):
-        one = passes[shape.layers[index]]
+        one = passes[index]
         made = gradients(above[index + 1] + of_the_head)
         moments.append(
             _moment(
@@ -75,7 +81,7 @@ def train_moments(
         forward = one.light if recipe.checkpointing else one.forward
         held = gradients(0)
         moments.append(_moment(f"forward of layer {index + 1}", base, below[index], held, forward))
-    moments.append(_moment("loss", base, below[count], gradients(0), _head(shape, recipe, item)))
+    moments.append(_moment("loss", later, below[count], gradients(0), _head(shape, recipe, item)))
     if recipe.trains_head:
         # a tied table has a gradient from both ends, and their sum is a third tensor
         extra = (2 if shape.tied else 0) + (1 if recipe.accumulating else 0)
@@ -108,9 +114,20 @@ class _Pass:
     backward: tuple[int, ...]
 
 
-def _layer_pass(shape: ModelShape, recipe: Recipe, kind: LayerKind, item: int) -> _Pass:
+def _reaches_embedding(recipe: Recipe) -> bool:
+    """Whether the lowest trained layer passes a gradient on: its input asks for one."""
+    if recipe.trains_head:
+        return True
+    # peft's enable_input_require_grads, which the trainer calls under recomputation alone
+    return not recipe.trains_base and recipe.checkpointing
+
+
+def _layer_pass(
+    shape: ModelShape, recipe: Recipe, kind: LayerKind, item: int, *, needs_gradient: bool = True
+) -> _Pass:
     tape = Tape(granule=recipe.granule, keep=True, accumulating=recipe.accumulating)
     x = tape.new(recipe.tokens * shape.hidden, item)
+    x.needs_gradient = needs_gradient
     waiting = tape.new(recipe.tokens * shape.hidden * int(recipe.checkpointing), item)
     out = decoder_layer(tape, recipe, shape, kind, x)
     forward = tape.peak.parts
@@ -147,11 +164,11 @@ def _residual_item(shape: ModelShape, recipe: Recipe) -> int:
     return decoder_layer(tape, small, shape, shape.kinds[0], x).item
 
 
-def _always(shape: ModelShape, recipe: Recipe) -> tuple[int, ...]:
+def _always(shape: ModelShape, recipe: Recipe, *, has_mask: bool = True) -> tuple[int, ...]:
     """Batch, mask, cosine and sine, and cuBLAS's workspaces: there through the whole pass."""
     batch = 3 * 8 * recipe.tokens  # input ids, labels and attention mask, int64
     rotary = 2 * recipe.length * shape.head_dim * recipe.embedding_item
-    mask = recipe.scores * recipe.mask_item
+    mask = recipe.scores * recipe.mask_item * has_mask
     return (batch + rotary + mask, recipe.blas_workspace, 0, 0)
 
 

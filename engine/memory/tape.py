@@ -31,14 +31,19 @@ class Peak:
 
 
 class Tensor:
-    """A tensor as element count and bytes per element; views share `storage`."""
+    """A tensor as element count and bytes per element; views share `storage`.
 
-    __slots__ = ("elements", "item", "storage")
+    `needs_gradient` is torch's `requires_grad`: what follows from tensors without it, and without
+    trained weights, keeps nothing for a backward pass.
+    """
+
+    __slots__ = ("elements", "item", "needs_gradient", "storage")
 
     def __init__(self, elements: int, item: int, storage: int) -> None:
         self.elements = elements
         self.item = item
         self.storage = storage
+        self.needs_gradient = True
 
 
 @dataclass(slots=True)
@@ -113,19 +118,26 @@ class Tape:
         aliases: Sequence[bool] = (),
         temporary: Sequence[tuple[int, Tag]] = (),
         weight_gradients: int = 0,
+        trains: bool = False,
     ) -> Tensor:
         """Note an operation and return its output.
 
         `saved` is kept until its backward ran. Backward makes a gradient of the size of each input,
         or passes its own on where `aliases` says so, with `temporary` bytes meanwhile;
-        `weight_gradients` are bytes of parameter gradients.
+        `weight_gradients` are bytes of parameter gradients; `trains` says that there is a trained
+        weight where they are too small to count.
         """
-        if self.keep:
+        if not self.keep:
+            return out
+        passes = aliases or (False,) * len(inputs)
+        wanted = [(t, p) for t, p in zip(inputs, passes, strict=True) if t.needs_gradient]
+        out.needs_gradient = bool(wanted or weight_gradients or trains)
+        if out.needs_gradient:
             storages = [tensor.storage for tensor in saved]
             for storage in storages:
                 self._holders[storage] += 1
-            passes = aliases or (False,) * len(inputs)
-            self._ops.append(_Op(out, inputs, passes, storages, temporary, weight_gradients))
+            tensors, passes = [t for t, _ in wanted], [p for _, p in wanted]
+            self._ops.append(_Op(out, tensors, passes, storages, temporary, weight_gradients))
         return out
 
     def backward(self, out: Tensor) -> None:
