@@ -41,12 +41,15 @@ def _fused(tape: Tape, recipe: Recipe, shape: ModelShape, hidden: Tensor) -> Ten
     sums = tape.new(counted, 4 * _TOKEN_SUMS, Tag.LOSS)
     tile = min(counted, _TILE_TOKENS) * _TILE_VOCAB * item
     cast_rows = min(counted, _TILE_TOKENS) * shape.hidden * item if item != hidden.item else 0
-    cast_head = _TILE_VOCAB * shape.hidden * item if recipe.head_item != item else 0
+    # a cast tile of the head passes by; backward binds a name, so the next is made beside it
+    cast_row = shape.hidden * item if recipe.head_item != item else 0
+    cast_head = min(shape.vocab, _TILE_VOCAB) * cast_row
+    two_heads = min(shape.vocab, 2 * _TILE_VOCAB) * cast_row
     entries = 0 if recipe.on_gpu else min(counted, _TILE_TOKENS) * min(shape.vocab, _TILE_VOCAB)
     tape.pulse(tile + cast_rows + cast_head + entries * _CPU_FORWARD, Tag.LOSS)
     out = tape.new(counted, 3 * 4, Tag.LOSS)  # log-probability, entropy, hit
     gradient = shape.vocab * shape.hidden if recipe.trains_head else 0
-    scratch = tile + cast_rows + cast_head + entries * _CPU_BACKWARD
+    scratch = tile + cast_rows + two_heads + entries * _CPU_BACKWARD
     # gradients are summed in float32 and cast at the end, which is a second tensor for others
     scratch += counted * shape.hidden * 4 if hidden.item != 4 else 0
     scratch += gradient * 4 if recipe.head_item != 4 else 0

@@ -54,6 +54,10 @@ def plan_step(
     train = spec.train
     dtype = pick_dtype(spec, card)
     item = DTYPE_BYTES[dtype]
+    # engine/worker/arguments.py: over a half-precision base, and for whole weights where the card
+    # computes in bfloat16
+    autocast = item == 2 or (card.has_bf16 and train.method in ("full", "freeze"))
+    compute_item = 2 if autocast else item
     bits = train.quantize_bits if train.method == "qlora" else 0
     adapts = train.method in ("lora", "qlora")
     targets = resolve_targets(shape, train.targets) if adapts else Targets(frozenset(), frozenset())
@@ -63,7 +67,9 @@ def plan_step(
     # TRL's collator joins packed rows into a single one of the whole batch
     height, width = (1, batch * length) if is_packed else (batch, length)
     windowed = bool(shape.sliding_window) and width >= shape.sliding_window
-    kernel, has_mask = _attention(spec, shape, card, item, is_padded or is_packed or windowed)
+    kernel, has_mask = _attention(
+        spec, shape, card, compute_item, is_padded or is_packed or windowed
+    )
     return Recipe(
         rows=height,
         length=width,
@@ -75,8 +81,8 @@ def plan_step(
         norm_item=item,
         embedding_item=item,
         head_item=item,
-        compute_item=item,
-        autocast=item == 2,  # engine/worker/arguments.py: only over a half-precision base
+        compute_item=compute_item,
+        autocast=autocast,
         bits=bits,
         double_quant=train.double_quant and bits == 4,
         trains_base=not adapts,

@@ -64,7 +64,7 @@ def setting_of(spec: Spec, length: int, card: Card, *, padded: bool | None = Non
     rows = train.micro_batch
     eval_rows = spec.eval.micro_batch or rows
     one = (
-        Batch(1, rows * length, padded=False, documents=rows)
+        Batch(1, rows * length, padded=False, documents=max(2, rows))  # one row has several too
         if spec.data.packing
         else Batch(rows, length, padded=rows > 1 if padded is None else padded)
     )
