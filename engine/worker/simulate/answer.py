@@ -13,6 +13,8 @@ from engine.memory.model_shape import DTYPE_BYTES
 from engine.memory.simulation import Simulation
 from engine.memory.storage import Storage
 from engine.spec import Spec
+from engine.worker.simulate.cpu import cpu_kernels
+from engine.worker.simulate.cuda import cuda_assumptions, cuda_kernels
 from engine.worker.simulate.setting import Setting, setting_of
 from engine.worker.simulate.trace import Trace, trace_run
 
@@ -27,12 +29,13 @@ def simulate(
     """
     started = time.perf_counter()
     setting = setting_of(spec, length, card)
-    trace = trace_run(dict(config), setting)
+    kernels = cuda_kernels if corrections and card.is_gpu else cpu_kernels
+    trace = trace_run(dict(config), setting, kernels=kernels)
     budget = _budget(trace, setting, length)
     return Simulation(
         budget=budget,
         not_modelled=(),
-        assumptions=trace.assumed,
+        assumptions=(*trace.assumed, *(cuda_assumptions(card) if corrections else ())),
         seconds=time.perf_counter() - started,
     )
 

@@ -7,11 +7,13 @@ PEFT themselves, and only then every parameter is replaced by a fake one of its 
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import bitsandbytes.functional as bnb_functional
 import torch
 from bitsandbytes.nn import Linear4bit, Linear8bitLt
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import dora
 from torch._subclasses.fake_tensor import FakeTensor
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.quantizers import AutoHfQuantizer
@@ -53,7 +55,7 @@ def build_model(config: dict[str, Any], setting: Setting) -> Any:
     lora = lora_arguments(spec)
     if lora is not None:
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), patch.object(dora, "dequantize_module_weight", _in_full):
                 model = get_peft_model(model, LoraConfig(**lora))
         except ValueError as error:
             raise TailfinError(
@@ -74,6 +76,11 @@ def build_model(config: dict[str, Any], setting: Setting) -> Any:
     return model
 
 
+def _in_full(module: Any) -> torch.Tensor:
+    """DoRA takes its start from the weights, and packed ones on `meta` cannot be unpacked."""
+    return torch.empty(module.out_features, module.in_features)
+
+
 def base_of(model: Any) -> Any:
     """transformers' model, without PEFT's wrapper."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -82,7 +89,6 @@ def base_of(model: Any) -> Any:
 def fill_model(model: Any, setting: Setting, tracker: Tracker) -> None:
     """Give every parameter and buffer a fake storage, in the order of loading; under the modes."""
     known: dict[int, torch.Tensor] = {}
-    bnb_functional.name2qmap["dynamic"] = torch.empty(256)
     for wants_adapter in (False, True):
         for module in model.modules():
             for name, parameter in list(module._parameters.items()):

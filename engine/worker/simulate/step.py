@@ -15,6 +15,7 @@ from engine.worker.load import decoder_layers
 from engine.worker.simulate.build import base_of
 from engine.worker.simulate.setting import Batch, Setting
 from engine.worker.simulate.tracker import Tracker
+from engine.worker.simulate.unknown import conditions
 from engine.worker.sums import TokenSums
 
 
@@ -36,8 +37,9 @@ class Loop:
         tracker, spec = self.tracker, self.setting.spec
         self.model.train()
         tracker.begin("train", "micro-batch")
+        waiting = self._waiting(self.setting.train, spec.train.accumulation)
         inputs = make_inputs(self.setting.train)
-        loss = self._loss(inputs, torch.empty((), dtype=torch.int64), self.sums)
+        loss = self._loss(inputs, self.setting.train, self.sums)
         del inputs
         tracker.moment = "backward of the loss"
         self._backward = True
@@ -50,6 +52,7 @@ class Loop:
             if spec.train.max_grad_norm:
                 torch.nn.utils.clip_grad_norm_(self.trained, spec.train.max_grad_norm)
             self.optimizer.step()
+        del waiting
         tracker.adopt(_tensors(self.optimizer.state), "optimizer")
         if not keep_gradients:
             self.optimizer.zero_grad()
@@ -60,14 +63,23 @@ class Loop:
         self.model.eval()
         self.tracker.begin("eval", "evaluation")
         with torch.no_grad():
+            waiting = self._waiting(self.setting.evaluation, 1)
             inputs = make_inputs(self.setting.evaluation)
-            self._loss(inputs, torch.empty((), dtype=torch.int64), self.eval_sums)
+            self._loss(inputs, self.setting.evaluation, self.eval_sums)
+            del inputs, waiting
         self.tracker.serve("activations")
 
-    def _loss(self, inputs: dict[str, Any], num_items: torch.Tensor, sums: TokenSums) -> Any:
+    def _waiting(self, batch: Batch, count: int) -> list[dict[str, Any]]:
+        """Batches that the trainer fetched ahead; they lie where the model is only on a CPU."""
+        return [] if self.setting.card.is_gpu else [make_inputs(batch) for _ in range(count)]
+
+    def _loss(self, inputs: dict[str, Any], batch: Batch, sums: TokenSums) -> Any:
         """The loss line of SFTTrainer.compute_loss (trl 1.16), without its reading of numbers."""
-        with self._autocast():
-            outputs = self.model(**inputs, use_cache=False, fused_lm_head=True)
+        num_items = torch.empty((), dtype=torch.int64)
+        passed = {name: value for name, value in inputs.items() if name != "all_ones"}
+        # transformers asks the numbers whether a mask is all ones, and whether rows are packed
+        with self._autocast(), conditions(not (batch.padded or batch.packed)):
+            outputs = self.model(**passed, use_cache=False, fused_lm_head=True)
         sums.add(outputs)
         per_token = -outputs.log_probs
         loss = per_token.sum() / torch.as_tensor(num_items).clamp(min=1)
@@ -87,7 +99,7 @@ class Loop:
 
 
 def make_inputs(batch: Batch) -> dict[str, Any]:
-    """What TRL's collator gives; a mask of ones only is left away, as attention would find out."""
+    """What TRL's collator gives; a mask of ones only is there, but not under its name."""
     size = (batch.rows, batch.length)
     inputs: dict[str, Any] = {
         "input_ids": torch.zeros(size, dtype=torch.int64),
@@ -100,13 +112,14 @@ def make_inputs(batch: Batch) -> dict[str, Any]:
         inputs["cu_seq_lens_q"] = inputs["cu_seq_lens_k"] = bounds
         longest = batch.length // batch.documents
         inputs["max_length_q"] = inputs["max_length_k"] = longest
-    elif batch.padded:
-        inputs["attention_mask"] = torch.ones(size, dtype=torch.int64)
+    else:
+        name = "attention_mask" if batch.padded else "all_ones"
+        inputs[name] = torch.ones(size, dtype=torch.int64)
     return inputs
 
 
 def _optimizer(model: Any, setting: Setting) -> torch.optim.Optimizer:
-    """The optimizer that transformers makes of the spec's name, with its two groups."""
+    """The optimizer that transformers makes of the spec's name, groups and exceptions included."""
     train = setting.spec.train
     arguments = TrainingArguments(
         output_dir="unused",
@@ -115,14 +128,10 @@ def _optimizer(model: Any, setting: Setting) -> torch.optim.Optimizer:
         learning_rate=train.learning_rate,
         weight_decay=train.weight_decay,
     )
-    kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments, model)
-    named = Trainer.get_decay_parameter_names(None, model)
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for n, p in trained if n in named], "weight_decay": train.weight_decay},
-        {"params": [p for n, p in trained if n not in named], "weight_decay": 0.0},
-    ]
-    made: torch.optim.Optimizer = kind(groups, **options)
+    trainer = Trainer.__new__(Trainer)  # its constructor would move the model to a device
+    trainer.args, trainer.model = arguments, model
+    trainer.optimizer = trainer.optimizer_cls_and_kwargs = None
+    made: torch.optim.Optimizer = trainer.create_optimizer()
     return made
 
 

@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import bitsandbytes.functional as bnb_functional
+import torch
+from bitsandbytes.optim import GlobalOptimManager
 from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import masking_utils
 
 from engine.worker.simulate.build import build_model, fill_model
 from engine.worker.simulate.setting import Setting
@@ -47,7 +51,9 @@ def trace_run(
     starts = {}
     with ExitStack() as stack:
         stack.enter_context(_without_collecting())
-        stack.enter_context(_own_code_table())
+        stack.enter_context(_own_bitsandbytes())
+        # else it never asks, and makes every mask (masking_utils.py)
+        stack.enter_context(patch.object(masking_utils, "is_tracing", lambda *_: False))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         stack.enter_context(tracker)
         for mode in kernels(setting, tracker):
@@ -90,11 +96,14 @@ def _without_collecting() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _own_code_table() -> Iterator[None]:
-    """bitsandbytes keeps its 8-bit code as a global tensor; a fake one must not stay there."""
-    held = dict(bnb_functional.name2qmap)
-    try:
+def _own_bitsandbytes() -> Iterator[None]:
+    """Global tables of bitsandbytes, replaced so that no fake tensor stays in them.
+
+    Its 8-bit code is worked out from numbers, which fake tensors do not have; only its size counts.
+    """
+    with (
+        patch.dict(bnb_functional.name2qmap),
+        patch.object(bnb_functional, "create_dynamic_map", lambda *_, **__: torch.empty(256)),
+        patch.object(GlobalOptimManager, "_instance", None),
+    ):
         yield
-    finally:
-        bnb_functional.name2qmap.clear()
-        bnb_functional.name2qmap.update(held)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 
 _aten = torch.ops.aten
 _NO_OUTLIERS = "No column of an 8-bit product holds outliers."
+_condition: ContextVar[bool] = ContextVar("condition", default=True)
+
+
+@contextmanager
+def conditions(hold: bool) -> Iterator[None]:
+    """Conditions on numbers are taken to `hold` inside; as true elsewhere."""
+    token = _condition.set(hold)
+    try:
+        yield
+    finally:
+        _condition.reset(token)
 
 
 def stand_in(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, str]:
@@ -15,10 +29,13 @@ def stand_in(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
 
     Raises NotImplementedError for an operator whose result nobody can guess.
     """
-    if func is _aten._local_scalar_dense.default:
+    if func in (_aten._local_scalar_dense.default, _aten.is_nonzero.default):
         dtype = args[0].dtype
-        value: Any = True if dtype is torch.bool else 1 if not dtype.is_floating_point else 1.0
-        return value, "A number read from a tensor is taken as one, a condition as true."
+        if dtype is torch.bool or func is _aten.is_nonzero.default:
+            holds = _condition.get()
+            return holds, _NO_OUTLIERS if not holds else "Conditions on a tensor's numbers hold."
+        one: Any = 1.0 if dtype.is_floating_point else 1
+        return one, "A number read from a tensor is taken as one."
     if func is torch.ops.bitsandbytes.int8_vectorwise_quant.default:
         a = args[0]
         rows = a.numel() // a.shape[-1]
