@@ -132,6 +132,8 @@ class TrainSpec(BaseModel):
     """Seed of the split, the order, the adapter's start and dropout."""
     log_every: Annotated[int, _Number, Field(ge=1)] = 1
     """Steps between logged points."""
+    rehearse: bool = True
+    """Try the longest rows before step 1, so that too little memory is told in the first minute."""
 
 
 class EvalSpec(BaseModel):

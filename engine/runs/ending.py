@@ -173,6 +173,8 @@ class _Case:
 
 def _title(case: _Case) -> str:
     where = _where(case.phase, case.step)
+    if (rehearsed := case.status.rehearsed) is not None and not rehearsed.fits:
+        where = f"{_PLACES.get(case.phase, 'in a pass')} of the rehearsal, before step 1"
     match case.kind:
         case "finished":
             return f"Finished after {case.step} steps"

@@ -78,6 +78,7 @@ ROUTES: dict[str, Route] = {
     "train.loss_on": _ours("engine.worker.tokens"),
     "train.seed": _sft("seed"),
     "train.log_every": _sft("logging_steps"),
+    "train.rehearse": _ours("engine.worker.rehearse"),
     "eval.every_steps": _ours("engine.worker.watch"),
     "eval.at_start": _sft("eval_on_start"),
     "eval.micro_batch": _sft("per_device_eval_batch_size"),

@@ -36,3 +36,25 @@ def device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+
+
+def card_of_process_gib() -> float:
+    """What the driver says this process holds of its card, in GiB; 0 where it does not say.
+
+    In many containers it does not: its number of the process is another one there.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0.0
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        uuid = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        users = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except pynvml.NVMLError:
+        return 0.0
+    held = next((user.usedGpuMemory for user in users if user.pid == os.getpid()), None)
+    return round((held or 0) / _GIB, 4)

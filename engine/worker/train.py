@@ -56,8 +56,8 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
     from trl import SFTConfig
 
     from engine.worker.arguments import lora_arguments, sft_arguments
-    from engine.worker.deliver import choose_step, deliver
     from engine.worker.device import device_name
+    from engine.worker.rehearse import Rehearsal
     from engine.worker.rows import as_dataset, prepare_rows
     from engine.worker.sums import TokenSums
     from engine.worker.trl_seams import Trainer, total_steps
@@ -65,10 +65,7 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
     from engine.worker.watch import Watch
 
     set_seed(spec.train.seed)
-    for path in discard_beyond(job.run.checkpoints, from_step):
-        message = f"{path.name} was cut short or damaged; it is removed."
-        job.notice("checkpoint.cut-short", "warn", message)
-
+    _discard_damaged(job, from_step)
     loaded = _load(job, spec, _fetch(job, spec))
     model, tokenizer = loaded.model, loaded.tokenizer
 
@@ -92,6 +89,7 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
     lora = lora_arguments(spec)
     sums, eval_sums = TokenSums(), TokenSums()
     watch = Watch(job, spec, sums, status, eval_sums=eval_sums if has_eval else None)
+    rehearsal = Rehearsal(job, spec)
     trainer = Trainer(
         job=job,
         sums=sums,
@@ -102,8 +100,9 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
         eval_dataset=as_dataset(rows.held_out) if has_eval else None,
         processing_class=tokenizer,
         peft_config=LoraConfig(**lora) if lora else None,
-        callbacks=[watch],
+        callbacks=[rehearsal, watch],
     )
+    rehearsal.trainer = trainer
     max_steps = total_steps(trainer)
     # An attempt that ended while it delivered has nothing left but to deliver. One that stopped
     # early and did deliver is resumed because a person wants more.
@@ -114,8 +113,9 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
 
     step = from_step
     if not done:
-        job.stage("train", f"{max_steps} steps")
-        with virtual_vram(trainer.model):
+        first = ("train", f"{max_steps} steps")
+        job.stage(*(("rehearse", "the longest rows") if spec.train.rehearse else first))
+        with virtual_vram(trainer.model) as rehearsal.meter:
             trainer.train(resume_from_checkpoint=resume_from)
         step = int(trainer.state.global_step)
     # From here on the result is written; that is not broken off by a wish to stop.
@@ -123,13 +123,29 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
     stopped = job.stop_wanted and step < max_steps and not done
     if stopped and step == 0:
         return Stopped(step=0, reason="It was asked to stop before its first step.")
+    return _end(job, spec, watch, step, max_steps, tokenizer, stopped=stopped)
+
+
+def _end(
+    job: Job, spec: Spec, watch: Watch, step: int, max_steps: int, tokenizer: Any, *, stopped: bool
+) -> Finished | Stopped:
+    """Deliver the step that was chosen, and say so."""
+    from engine.worker.deliver import choose_step, deliver
+
     job.stage("save")
     chosen = choose_step(job, watch, step, keep_best=spec.eval.keep_best)
-    result = deliver(job, step=chosen, is_adapter=lora is not None, tokenizer=tokenizer)
+    is_adapter = spec.train.method in ("lora", "qlora")
+    result = deliver(job, step=chosen, is_adapter=is_adapter, tokenizer=tokenizer)
     message = _say(watch, step, chosen, max_steps, stopped)
     if stopped:
         return Stopped(step=step, reason=message, checkpoint=f"checkpoints/checkpoint-{step}")
     return Finished(step=step, result=result.name, message=message)
+
+
+def _discard_damaged(job: Job, from_step: int) -> None:
+    for path in discard_beyond(job.run.checkpoints, from_step):
+        message = f"{path.name} was cut short or damaged; it is removed."
+        job.notice("checkpoint.cut-short", "warn", message)
 
 
 def _fetch(job: Job, spec: Spec) -> str:

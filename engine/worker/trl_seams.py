@@ -6,8 +6,12 @@ A test checks each seam by name, so that an upgrade which moves one fails there 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
+import torch
 from transformers import PrinterCallback
 from trl import SFTTrainer
 
@@ -31,6 +35,8 @@ class Trainer(SFTTrainer):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._job = job
+        self._sums = (sums, eval_sums)
+        self.has_rehearsed_states = False
         # The outer module: PEFT calls its base's forward directly, past any hook on the base.
         self.model.register_forward_hook(
             lambda module, _inputs, outputs: (sums if module.training else eval_sums).add(outputs)
@@ -57,6 +63,53 @@ class Trainer(SFTTrainer):
         before, self._job.phase = self._job.phase, "save"
         super()._save_checkpoint(model, trial)
         self._job.phase = before
+
+    @property
+    def bare_optimizer(self) -> Any:
+        """The optimizer under accelerate's wrapping."""
+        return getattr(self.optimizer, "optimizer", self.optimizer)
+
+    def collated(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Rows as the training loop would batch them, on the device."""
+        return dict(self._prepare_inputs(self.data_collator(rows)))
+
+    def num_items(self, batches: list[dict[str, Any]]) -> Any:
+        """What the loop passes along to normalise the loss of these micro-batches."""
+        return self._get_num_items_in_batch(batches, self.args.device)
+
+    def save_aside(self, folder: str) -> None:
+        """The large files of a checkpoint, in a folder of its own."""
+        self.save_model(folder, _internal_call=True)
+        self._save_optimizer_and_scheduler(folder)
+
+    def held_tensors(self) -> Iterator[Any]:
+        """Weights, buffers and optimizer states that live now."""
+        yield from self.model.parameters()
+        yield from self.model.buffers()
+        for state in self.bare_optimizer.state.values():
+            yield from (value for value in state.values() if isinstance(value, torch.Tensor))
+
+    def checkpoint_bytes(self) -> int:
+        """Bytes of what a checkpoint holds: the trained weights and the optimizer's states."""
+        trained = (p for p in self.model.parameters() if p.requires_grad)
+        if not hasattr(self.model, "peft_config"):
+            trained = self.model.parameters()
+        states = self.bare_optimizer.state.values()
+        held = (v for state in states for v in state.values() if isinstance(v, torch.Tensor))
+        return sum(tensor.nbytes for tensor in (*trained, *held))
+
+    @contextmanager
+    def nothing_counted(self) -> Iterator[None]:
+        """What happens inside leaves no trace in the metrics."""
+        kept: dict[str, Any] = {
+            name: deepcopy(getattr(self, name)) for name in ("_metrics", "_total_train_tokens")
+        }
+        try:
+            yield
+        finally:
+            self.__dict__.update(kept)
+            for sums in self._sums:
+                sums.take()
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: a checkpoint needs no card, and ours is written at export."""

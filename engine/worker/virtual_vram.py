@@ -21,18 +21,21 @@ _MIB = 1024**2
 
 
 @contextmanager
-def virtual_vram(model: torch.nn.Module | None = None) -> Iterator[None]:
-    """Apply the limit from TAILFIN_VIRTUAL_VRAM_MIB, if it is set; the model's own bytes count."""
+def virtual_vram(model: torch.nn.Module | None = None) -> Iterator[Meter | None]:
+    """Apply the limit from TAILFIN_VIRTUAL_VRAM_MIB, if it is set; the model's own bytes count.
+
+    Gives the meter that counts, None without a limit.
+    """
     limit = os.environ.get(ENVIRONMENT)
     if not limit:
-        yield
+        yield None
         return
     meter = Meter(int(float(limit) * _MIB))
     if model is not None:
         for tensor in [*model.parameters(), *model.buffers()]:
             meter.count(tensor)
     with meter:
-        yield
+        yield meter
 
 
 class Meter(TorchDispatchMode):
