@@ -13,10 +13,7 @@ def budget_data(spec: Spec, budget: Budget, fixes: list[Remedy]) -> dict[str, ob
     card, storage = budget.card, budget.storage
     disk = ("download", "checkpoint", "checkpoints", "adapter", "merged")
     return {
-        "tier": budget.tier,
-        "fits": budget.fits,
-        "is_tight": budget.is_tight,
-        "peak_gib": budget.peak_gib,
+        **tier_data(budget),
         "length": budget.length,
         "method": spec.train.method,
         "num_params": budget.num_params,
@@ -28,11 +25,21 @@ def budget_data(spec: Spec, budget: Budget, fixes: list[Remedy]) -> dict[str, ob
             "taken_gib": card.taken_gib,
             "free_gib": card.free_gib,
         },
-        "components": budget.phase("train").components_gib(),
-        "phases": {phase.name: _phase(phase) for phase in budget.phases},
         "ram_gib": storage.host_ram / GIB,
         "disk_gib": {name: getattr(storage, name) / GIB for name in disk},
         "fixes": [asdict(fix) for fix in fixes],
+    }
+
+
+def tier_data(budget: Budget) -> dict[str, object]:
+    """What the estimate and the simulation both say."""
+    return {
+        "tier": budget.tier,
+        "fits": budget.fits,
+        "is_tight": budget.is_tight,
+        "peak_gib": budget.peak_gib,
+        "components": budget.phase("train").components_gib(),
+        "phases": {phase.name: _phase(phase) for phase in budget.phases},
     }
 
 

@@ -14,11 +14,13 @@ from engine.memory.remedies import Remedy
 from engine.spec import Spec
 from engine.suggest import Suggestion
 
+_TIERS = {"estimate": "estimate", "simulate": "simulated"}
+
 
 def print_budget(spec: Spec, budget: Budget, fixes: list[Remedy], findings: list[Finding]) -> None:
     train, storage = spec.train, budget.storage
     print(
-        f"Memory budget (estimate) of {spec.model.path}\n"
+        f"Memory budget ({_TIERS[budget.tier]}) of {spec.model.path}\n"
         f"{train.method}, {train.micro_batch} x {budget.length} tokens, "
         f"{budget.num_params / 1e9:.3f} B parameters, {budget.num_trained / 1e6:.2f} M trained\n"
     )
@@ -55,7 +57,7 @@ def print_suggested(suggested: Sequence[Suggestion], card: Card) -> None:
 def verdict(budget: Budget, fixes: list[Remedy]) -> Finding:
     card, peak = budget.card, budget.peak
     need, free = budget.peak_gib, card.free_gib
-    place = f"{card.name}: {need:.2f} GiB of {free:.2f} GiB free"
+    place = f"{card.name}: process {need:.2f} GiB of {free:.2f} GiB free"
     if not budget.fits:
         message = f"Does not fit {place}, {need - free:.2f} GiB too much in {peak.name}."
         return Finding("budget.verdict", "fail", message, _advice(fixes))

@@ -13,11 +13,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from engine.data.text import inert
-from engine.memory.budget import COMPONENTS
+from engine.memory.budget import COMPONENTS, Budget
 from engine.memory.cards import Card
 from engine.memory.simulation import Simulation
 from engine.spec import Spec
@@ -128,8 +128,8 @@ class Simulator:
         self._closings, self._served = 0, 0
 
     def known(self, wish: Wish) -> Answer | None:
-        """The answer where it was given before."""
-        return self._answers.get(wish.key)
+        """The answer where it was given before, or is the same for every wish."""
+        return self._answers.get(wish.key) or self._broken
 
     def answer(self, wish: Wish) -> Answer | None:
         """Simulate, or say why not; None where it was given up for a newer wish or the end."""
@@ -138,7 +138,7 @@ class Simulator:
             if asked != self._closings:
                 return None
             self._served, self._is_superseded = asked, False
-            found = self.known(wish) or self._broken or self._ask(wish)
+            found = self.known(wish) or self._ask(wish)
             if found is not None:
                 self._keep(wish, found)
             return found
@@ -294,6 +294,13 @@ class Simulator:
         if worker is not None:
             worker.kill()
             worker.close()
+
+
+def budget_of(made: Simulation, estimated: Budget | None) -> Budget:
+    """The simulated figures with what only the estimate knows: files, and what cannot work."""
+    if estimated is None:
+        return made.budget
+    return replace(made.budget, storage=estimated.storage, findings=estimated.findings)
 
 
 @dataclass(frozen=True, slots=True)
