@@ -25,6 +25,13 @@ def assumptions(
 ) -> Iterator[Finding]:
     """Everything that could make the real figure differ, and what cannot work at all."""
     yield from _conflicts(shape, spec, card, recipe)
+    if card.measured_runs:
+        yield Finding(
+            "budget.calibrated",
+            "info",
+            f"Corrected by {card.measured_runs} runs on {card.name}: {_corrections(card)}.",
+            "tailfin budget --calibration",
+        )
     if shape.max_positions and length > shape.max_positions:
         yield Finding(
             "budget.beyond-positions",
@@ -75,6 +82,15 @@ def assumptions(
             "Paged optimizer states of large tensors are counted as RAM; they move to the card "
             "for each step and give way when it is full.",
         )
+
+
+def _corrections(card: Card) -> str:
+    said = [f"tensors were at most {card.miss:.0%} above the estimate"]
+    if card.reserved_share is not None:
+        said.append(f"the allocator holds {card.reserved_share:.0%} more than its tensors")
+    if card.is_gpu:
+        said.append(f"the process takes {card.context_gib:.2f} GiB before its first tensor")
+    return ", ".join(said)
 
 
 def _conflicts(shape: ModelShape, spec: Spec, card: Card, recipe: Recipe) -> Iterator[Finding]:

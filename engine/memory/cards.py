@@ -28,6 +28,12 @@ class Card:
     context_gib: float
     is_gpu: bool = True
     taken_gib: float = 0.0
+    reserved_share: float | None = None
+    """What the allocator holds beyond its tensors, as a share of these, as measured here."""
+    miss: float = 0.0
+    """The largest share by which the tensors of a run here were more than foretold."""
+    measured_runs: int = 0
+    """Runs on this device that the two, and the context, come from; 0 where there are too few."""
 
     @property
     def free_gib(self) -> float:

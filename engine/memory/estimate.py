@@ -83,12 +83,12 @@ def estimate(
         static.phase("save", Moment("writing a checkpoint", (0, 0, 0, 0)), card),
     )
     usual, highest = _fragmentation(recipe)
-    spread = (highest - usual) * phases[1].tensor_bytes
+    spread = max(highest - usual if card.is_gpu else 0.0, card.miss) * phases[1].tensor_bytes
     return Budget(
         card=card,
         length=length,
         phases=phases,
-        spread_bytes=int(spread) if card.is_gpu else 0,
+        spread_bytes=int(spread),
         storage=storage_of(
             shape,
             spec,
@@ -134,7 +134,8 @@ class _Static:
             moment.parts[Tag.WORKSPACE],
         )
         # transformers reserves the weights in one block while loading (caching_allocator_warmup)
-        share = self.share if card.is_gpu and name != "load" else 0.0
+        usual = self.share if card.reserved_share is None else card.reserved_share
+        share = usual if card.is_gpu and name != "load" else 0.0
         context = int(card.context_gib * GIB) if card.is_gpu else CPU_BASELINE_BYTES
         rest = (int(share * sum(tensors)), context, int(card.taken_gib * GIB))
         return Phase(name, moment.name, (*tensors, *rest))

@@ -10,6 +10,7 @@ from engine.hub import find_model
 from engine.runs.checkpoints import discard_beyond
 from engine.runs.effective import effective_spec
 from engine.runs.events import Finished, Plan, Stopped
+from engine.runs.foretell import foretell
 from engine.runs.reader import read_all
 from engine.runs.status import fold_all
 from engine.spec import Spec
@@ -66,7 +67,8 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
 
     set_seed(spec.train.seed)
     _discard_damaged(job, from_step)
-    loaded = _load(job, spec, _fetch(job, spec))
+    folder = _fetch(job, spec)
+    loaded = _load(job, spec, folder)
     model, tokenizer = loaded.model, loaded.tokenizer
 
     job.stage("tokenise", spec.data.path)
@@ -110,6 +112,8 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
     done = resume_from is not None and (from_step >= max_steps or ended_early)
     _warn_of_warmup(job, spec, arguments.get_warmup_steps(max_steps), max_steps)
     job.write(_plan(spec, rows, trainer.model, max_steps, device_name(), loaded.dtype))
+    if foretold := foretell(spec, folder, rows.max_length):
+        job.write(foretold)
 
     step = from_step
     if not done:
