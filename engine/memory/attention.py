@@ -125,8 +125,9 @@ def _scores(
     masked = tape.new(count, max(scores.item, recipe.mask_item))
     tape.record(masked, [scores], aliases=[masked.item == scores.item])
     scores = _renew(tape, scores, masked)
+    named = tape.same(scores)  # the name is bound anew only when the softmax has its last format
     weights = recast(tape, _softmax(tape, recipe, scores), query.item)
-    tape.drop(k)
+    tape.drop(named, k)
     out = _matmul(tape, recipe, weights, v, query.elements)
     tape.drop(v)
     # [batch, heads, tokens, dim] to token order is a copy

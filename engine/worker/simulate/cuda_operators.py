@@ -172,8 +172,8 @@ def _product_of_gradient(gradient: Tensor, *_: Any) -> list[Tensor]:
 
 
 def _safe_softmax(scores: Tensor, *_: Any, **__: Any) -> list[Tensor]:
-    # the plain result beside the one whose fully masked rows are zero, and where those are
-    return [torch.empty_like(scores), torch.empty(scores.shape, dtype=torch.bool)]
+    # which scores are minus infinity, to find the rows that are fully masked
+    return [torch.empty(scores.shape, dtype=torch.bool)]
 
 
 def _dequantised(
