@@ -33,7 +33,7 @@ _SIZES: dict[str, Any] = {
     "vocab_size": 1024,
     "hidden_size": 256,
     "intermediate_size": 704,
-    "num_hidden_layers": 4,
+    "num_hidden_layers": 2,
     "num_attention_heads": 8,
     "num_key_value_heads": 2,
     "max_position_embeddings": 4096,
@@ -45,7 +45,12 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "qwen2": {},
     "qwen3": {"head_dim": 64},
     "gemma2": {"head_dim": 32, "sliding_window": 128, "query_pre_attn_scalar": 32},
-    "gemma3_text": {"head_dim": 32, "sliding_window": 128, "query_pre_attn_scalar": 32},
+    "gemma3_text": {
+        "head_dim": 32,
+        "sliding_window": 128,
+        "query_pre_attn_scalar": 32,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
     "phi3": {"pad_token_id": 0},
     "qwen3_moe": {
         "head_dim": 32,

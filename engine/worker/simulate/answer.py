@@ -15,6 +15,7 @@ from engine.memory.storage import Storage
 from engine.spec import Spec
 from engine.worker.simulate.cpu import cpu_kernels
 from engine.worker.simulate.cuda import cuda_assumptions, cuda_kernels
+from engine.worker.simulate.limits import not_modelled
 from engine.worker.simulate.setting import Setting, setting_of
 from engine.worker.simulate.trace import Trace, trace_run
 
@@ -34,7 +35,7 @@ def simulate(
     budget = _budget(trace, setting, length)
     return Simulation(
         budget=budget,
-        not_modelled=(),
+        not_modelled=tuple(not_modelled(config, spec)),
         assumptions=(*trace.assumed, *(cuda_assumptions(card) if corrections else ())),
         seconds=time.perf_counter() - started,
     )

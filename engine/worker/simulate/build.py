@@ -22,6 +22,7 @@ from trl.trainer.utils import add_fused_lm_head
 from engine.errors import TailfinError
 from engine.worker.arguments import lora_arguments
 from engine.worker.load import choose_trained, quantization_config
+from engine.worker.simulate.cuda_flash import flash_package
 from engine.worker.simulate.setting import Setting
 from engine.worker.simulate.tracker import Tracker
 
@@ -97,17 +98,15 @@ def fill_model(model: Any, setting: Setting, tracker: Tracker) -> None:
                 if (setting.adapts and parameter.requires_grad) != wants_adapter:
                     continue
                 if id(parameter) not in known:
-                    known[id(parameter)] = _filled(module, name, parameter, setting)
-                    known[-id(parameter)] = parameter  # keeps the id taken
+                    new = _filled(module, name, parameter, setting)
+                    tracker.adopt([new], "adapter" if wants_adapter else "base weights")
+                    known[id(parameter)], known[-id(parameter)] = new, parameter  # keeps its id
                 module._parameters[name] = known[id(parameter)]
             for name, buffer in list(module._buffers.items()):
                 if buffer is not None and buffer.is_meta:
                     module._buffers[name] = torch.empty_like(buffer, device="cpu")
             _fill_attributes(module)
     tracker.adopt([*model.buffers(), *_quantised_parts(model)], "base weights")
-    for parameter in model.parameters():
-        is_added = setting.adapts and parameter.requires_grad
-        tracker.adopt([parameter], "adapter" if is_added else "base weights")
 
 
 def _bare_model(config: dict[str, Any], setting: Setting) -> Any:
@@ -125,7 +124,7 @@ def _bare_model(config: dict[str, Any], setting: Setting) -> Any:
         ) from error
     wanted = setting.spec.model.attention
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), flash_package(setting.card.is_gpu):
             return AutoModelForCausalLM.from_config(
                 read,
                 dtype=getattr(torch, setting.dtype),

@@ -54,6 +54,8 @@ class Loop:
             self.optimizer.step()
         del waiting
         tracker.adopt(_tensors(self.optimizer.state), "optimizer")
+        # bitsandbytes puts biases in another format on the way
+        tracker.adopt((p for p in self.model.parameters() if not p.requires_grad), "base weights")
         if not keep_gradients:
             self.optimizer.zero_grad()
         tracker.moment = "between steps"

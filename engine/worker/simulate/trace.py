@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from engine.worker.simulate.setting import Setting
 from engine.worker.simulate.step import Loop
 from engine.worker.simulate.tracker import Peak, Tracker
 
+_PRODUCTS = logging.getLogger("bitsandbytes.autograd._functions")
 Kernels = Callable[[Setting, Tracker], Sequence[AbstractContextManager[Any]]]
 
 
@@ -45,13 +48,17 @@ def trace_run(
     states, the second one runs beside them; where the spec accumulates, it finds gradients too, as
     every micro-batch but the first does.
     """
-    model = build_model(config, setting)
     tracker = Tracker(setting.granule)
     accumulates = setting.spec.train.accumulation > 1
     starts = {}
     with ExitStack() as stack:
         stack.enter_context(_without_collecting())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        # bitsandbytes tells of each 8-bit product that it casts its input
+        stack.enter_context(patch.object(_PRODUCTS, "disabled", True))
         stack.enter_context(_own_bitsandbytes())
+        model = build_model(config, setting)
         # else it never asks, and makes every mask (masking_utils.py)
         stack.enter_context(patch.object(masking_utils, "is_tracing", lambda *_: False))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
