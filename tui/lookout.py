@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from engine.cost.price import Price
 from engine.doctor.gauges import Reading
 from engine.runs.state import LIVE, Observed
 from tui.draw.device_lines import device_alerts
@@ -44,6 +45,7 @@ class Picture:
     is_stopping: bool = False
     log_y: bool = False
     ascii_only: bool = False
+    price: Price | None = None
 
 
 class Lookout:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.cost.bill import bill, say_bill
+from engine.cost.price import read_price
 from engine.errors import TailfinError
 from engine.evaluate.delivered import Delivered, find_delivered
 from engine.evaluate.questions import usual_questions
 from engine.evaluate.report import EvalReport, last_evaluation, made_at
 from engine.export.report import ExportReport, read_report
 from engine.export.targets import FORMS, Form, refuse_impossible
+from engine.memory.budget import GIB
 from engine.runs.events import Evaluated
+from engine.runs.measured import of_run
+from engine.runs.state import observe
+from engine.runs.status import Status
 from engine.runs.store import RunFolder
 from engine.take_home import copy_here
+from tui.draw.words import size
 
 _WEIGHTS = (".safetensors", ".bin")
 
@@ -51,6 +60,10 @@ class ResultView:
     report: EvalReport | None
     questions: Path | None
     copy_home: str
+    cost: str = ""
+    """What the box has cost for it, and since its end; empty where no price was entered."""
+    memory: str = ""
+    """Peak of the tensors as measured and as foretold; empty where either is not known."""
 
     @property
     def run(self) -> RunFolder:
@@ -96,7 +109,24 @@ def read_result(run: RunFolder) -> ResultView:
         found[1] if found else None,
         usual_questions(delivered.spec),
         copy_here(run.exports if is_exported else delivered.result),
+        _cost(run),
+        _memory(run, delivered.status),
     )
+
+
+def _cost(run: RunFolder) -> str:
+    with suppress(TailfinError):
+        price = read_price()
+        return say_bill(bill(observe(run), time.time()), price) if price else ""
+    return ""
+
+
+def _memory(run: RunFolder, status: Status) -> str:
+    tensors = next((one for one in of_run(run.id, status) if one.figure == "tensors"), None)
+    if tensors is None:
+        return ""
+    measured, foretold = (size(g * GIB) for g in (tensors.measured_gib, tensors.predicted_gib))
+    return f"peak of the tensors {measured}, foretold {foretold} ({tensors.error:+.1%})"
 
 
 def files_of(folder: Path) -> tuple[tuple[str, int], ...]:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("engine.cli.eval", "held-out loss of base and tuned, answers side by side"),
     "chat": ("engine.cli.chat", "talk to the base or the tuned model"),
     "profiles": ("engine.cli.profiles", "list or show the starting points"),
+    "price": ("engine.cli.price", "what an hour of this box costs, for forecasts and bills"),
     "demo": ("engine.cli.demo", "run every stage on the embedded model and data"),
     "replay": ("engine.cli.replay", "play a recorded run"),
 }

@@ -21,13 +21,14 @@ def comparisons(runs: Iterable[RunFolder]) -> list[Comparison]:
     found: list[Comparison] = []
     for run in sorted(runs, key=lambda run: run.id):
         try:
-            found += _of_run(run.id, fold_all(read_all(run.events)))
+            found += of_run(run.id, fold_all(read_all(run.events)))
         except OSError:
             continue
     return found
 
 
-def _of_run(run_id: str, status: Status) -> Iterator[Comparison]:
+def of_run(run_id: str, status: Status) -> Iterator[Comparison]:
+    """The figures of one run, from its folded log."""
     predicted, plan = status.predicted, status.plan
     if predicted is None or plan is None:
         return

@@ -40,7 +40,7 @@ def pace(status: Status) -> Pace:
         if after.step > before.step and after.elapsed_s > before.elapsed_s
     ]
     if not times:
-        return Pace()
+        return _rehearsed(status)
     step_s = median(times)
     if status.plan is None:
         return Pace(step_s)
@@ -50,6 +50,20 @@ def pace(status: Status) -> Pace:
     pauses_s += sum(c.elapsed_s for c in status.checkpoints if c.step > from_step)
     remaining = max(status.plan.max_steps - status.step, 0)
     return Pace(step_s, remaining * (step_s + (pauses_s / done if done > 0 else 0.0)))
+
+
+def _rehearsed(status: Status) -> Pace:
+    """Before two steps have told: the rehearsal's speed, at the usual number of tokens."""
+    plan, tried = status.plan, status.rehearsed
+    if plan is None or tried is None or tried.tokens_per_s <= 0 or not plan.num_rows:
+        return Pace()
+    rows = plan.micro_batch * plan.accumulation
+    step_s = plan.tokens_per_epoch / plan.num_rows * rows / tried.tokens_per_s
+    if not step_s:
+        return Pace()
+    left_s = max(plan.max_steps - status.step, 0) * step_s
+    # About five evaluations and checkpoints are made where nothing else was asked for.
+    return Pace(step_s, left_s + 5 * (tried.eval_s + tried.save_s))
 
 
 def own_steps(status: Status, most: int = 0) -> list[Step]:

@@ -81,6 +81,10 @@ def _trained(view: ResultView, rows: _Rows) -> None:
     took = status.last_time - status.started_time if status.started else 0.0
     attempt = f", attempt {status.attempt}" if status.attempt > 1 else ""
     rows.labelled("steps", f"{steps}, in {clock(took)}{where}{attempt}")
+    if view.memory:
+        rows.labelled("memory", view.memory)
+    if view.cost:
+        rows.labelled("cost", view.cost)
     _losses(view, rows)
 
 

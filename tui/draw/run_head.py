@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from engine.cost.bill import bill, say_bill
+from engine.cost.price import Price
 from engine.runs.events import Progress
 from engine.runs.state import LIVE, Observed, State
 from tui.draw.bars import share_bar
@@ -23,15 +25,22 @@ WORDS: dict[State, tuple[str, str]] = {
     "elsewhere": ("ON ANOTHER HOST", "warn"),
 }
 # What a training goes through; a download only where the model is not there yet.
-STAGES = ("import", "download", "load", "tokenise", "train")
+STAGES = ("import", "download", "load", "tokenise", "rehearse", "train")
 _DETAILS = {"import": "torch and transformers, some ten seconds", "save": "what was learned"}
 _BAR_WIDTH = 24
 # Lines of the sentence that explains an ending.
 _MOST_SAID = 2
 
 
-def status_line(observed: Observed, now: float, width: int, *, is_stopping: bool = False) -> Line:
-    """State, step, share, time left, time spent, epoch; what does not fit is left out."""
+def status_line(
+    observed: Observed,
+    now: float,
+    width: int,
+    *,
+    is_stopping: bool = False,
+    price: Price | None = None,
+) -> Line:
+    """State, step, share, time left and spent, money, epoch; what does not fit is left out."""
     status = observed.status
     is_live = observed.state in LIVE
     word = ("STOPPING", "warn") if is_stopping and is_live else WORDS[observed.state]
@@ -47,6 +56,8 @@ def status_line(observed: Observed, now: float, width: int, *, is_stopping: bool
     if status.started is not None:
         end = now if is_live else status.last_time
         parts.append(line("elapsed ", (clock(max(end - status.started_time, 0.0)), "value")))
+    if price is not None and status.started is not None:
+        parts.append(line((say_bill(bill(observed, now, rounded(left_s)), price), "value")))
     if plan is not None and status.steps:
         parts.append(line(f"epoch {status.steps[-1].epoch:.2f}/{plan.epochs:g}"))
     if status.attempt > 1 and status.started is not None:

@@ -53,7 +53,13 @@ class RunView(Container):
         width = self._width("#status")
         if not width:
             return
-        head = status_line(seen.observed, seen.now, width, is_stopping=picture.is_stopping)
+        head = status_line(
+            seen.observed,
+            seen.now,
+            width,
+            is_stopping=picture.is_stopping,
+            price=picture.price,
+        )
         stage = stage_lines(seen.observed, seen.now, width, ascii_only=picture.ascii_only)
         self._show("#status", [head, *stage])
         self._draw_side(picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
@@ -10,6 +11,8 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from engine.cost.price import Price, read_price
+from engine.errors import TailfinError
 from tui.draw.history import METRICS
 from tui.draw.line import Line, clip_start, line
 from tui.draw.run_alerts import notice_paragraphs
@@ -43,6 +46,7 @@ class MonitorScreen(WatchingScreen):
     ]
 
     is_log = False
+    price: Price | None = None
 
     def body(self) -> Iterable[Widget]:
         yield RunView()
@@ -50,6 +54,9 @@ class MonitorScreen(WatchingScreen):
 
     def on_mount(self) -> None:
         self.query_one(NextBar).display = False
+        if not self.feed.is_replay:
+            with suppress(TailfinError):  # a variable that is no price is no reason not to look
+                self.price = read_price()
         self.query_one(RunView).place(self.app.size)
         self.watch_run()
         self.set_timer(_PATIENCE_S, self._say_that_it_reads)
@@ -88,6 +95,10 @@ class MonitorScreen(WatchingScreen):
             "loss minus the smoothed one: where it grows, the model learns its rows by heart.",
             "Time left comes from the median of the last steps of this attempt, and from what "
             "evaluations and checkpoints took.",
+            "Before two steps are done it comes from the rehearsal: the longest rows went through "
+            "a step, an evaluation and a save before step 1.",
+            "Money is told where the price of an hour was entered (tailfin price 1.89): the box "
+            "since the run began, and to its end; once it has ended, what it costs since then.",
             "In the chart the dim line is every step, the bright one is smoothed, o is a held-out "
             "loss. N below the chart marks a loss that was NaN, I one that was infinite.",
         ]
@@ -109,6 +120,7 @@ class MonitorScreen(WatchingScreen):
                 is_stopping=self.requests.is_stopping,
                 log_y=self.is_log,
                 ascii_only=self.tailfin.ascii_only,
+                price=self.price,
             )
         )
 

@@ -124,6 +124,7 @@ def test_the_way_to_the_first_step_is_shown() -> None:
         ["download", "now"],
         ["load", "to", "come"],
         ["tokenise", "to", "come"],
+        ["rehearse", "to", "come"],
         ["train", "to", "come"],
     ]
     assert "download" not in _text(*path_lines(_seen("loading")))
