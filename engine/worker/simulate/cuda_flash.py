@@ -15,9 +15,23 @@ from unittest.mock import patch
 import torch
 import transformers.modeling_flash_attention_utils as flash_utils
 from torch import Tensor
+from transformers import PreTrainedModel, modeling_utils
 from transformers.masking_utils import AttentionMaskInterface
 
 from engine.worker.simulate.cuda_attention import backward_scratch
+
+
+@contextmanager
+def flash_package(present: bool) -> Iterator[None]:
+    """A model that asks for flash-attn can be built, where it is `present` on the card's box."""
+    if not present:
+        yield
+        return
+    with (
+        patch.object(PreTrainedModel, "_flash_attn_import_error", _nothing),
+        patch.object(modeling_utils, "lazy_import_flash_attention", _nothing),
+    ):
+        yield
 
 
 @contextmanager
@@ -36,6 +50,10 @@ def flash_attention() -> Iterator[None]:
         patch.dict(AttentionMaskInterface._global_mapping, {"flash_attention_2": _mask}),
     ):
         yield
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """The package is taken as installed."""
 
 
 def _mask(*_: Any, attention_mask: Tensor | None = None, **__: Any) -> Tensor | None:
