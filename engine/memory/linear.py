@@ -67,7 +67,8 @@ def _base_4bit(tape: Tape, recipe: Recipe, x: Tensor, layer: Linear, out_element
 
 def _base_8bit(tape: Tape, recipe: Recipe, x: Tensor, layer: Linear, out_elements: int) -> Tensor:
     # bitsandbytes 0.50 autograd MatMul8bitLt: a float16 copy of the input, its int8 form, an int32
-    # product and its float16 form pass by; the input itself is saved; backward rebuilds the weight.
+    # product and its float16 form pass by; backward rebuilds the weight. The input is kept in
+    # `ctx.tensors`, where recomputation does not free it.
     half = tape.new(x.elements, 2) if recipe.on_gpu else tape.new(0, 2)
     rounded = tape.new(x.elements, 1) if recipe.on_gpu else tape.new(0, 1)
     tape.drop(half)
@@ -77,7 +78,7 @@ def _base_8bit(tape: Tape, recipe: Recipe, x: Tensor, layer: Linear, out_element
     if not recipe.on_gpu:  # MatMul8bitFp: the weight is rebuilt forward as well
         tape.pulse(rebuilt)
     tape.drop(product, rounded)
-    return tape.record(out, [x], saved=[x], temporary=[(rebuilt, Tag.WORKSPACE)])
+    return tape.record(out, [x], attached=[x], temporary=[(rebuilt, Tag.WORKSPACE)])
 
 
 def _lora(tape: Tape, recipe: Recipe, x: Tensor, result: Tensor, layer: Linear) -> Tensor:

@@ -45,7 +45,7 @@ def train_moments(
         lowest = shape.kinds[shape.layers[first]]
         passes[first] = _layer_pass(shape, recipe, lowest, item, needs_gradient=False)
     stored = recipe.tokens * shape.hidden * item
-    kept = [stored if recipe.checkpointing else one.kept for one in passes]
+    kept = [stored + one.attached if recipe.checkpointing else one.kept for one in passes]
     below = [0] * (count + 1)  # what layers before i keep for their backward
     for index in range(count):
         below[index + 1] = below[index] + (kept[index] if index >= first else 0)
@@ -73,7 +73,7 @@ def train_moments(
             _moment(
                 f"backward of layer {index + 1}",
                 after_loss,
-                below[index],
+                below[index] + one.attached,
                 made + pending,  # the tied head's, waiting for the embedding's
                 one.backward,
             )
@@ -96,7 +96,7 @@ def evaluation_moments(shape: ModelShape, recipe: Recipe) -> list[Moment]:
     item = _residual_item(shape, recipe)
     base = _always(shape, recipe)
     moments = [
-        _moment("evaluation of a layer", base, 0, 0, _light_pass(shape, recipe, kind, item))
+        _moment("evaluation of a layer", base, 0, 0, _light_pass(shape, recipe, kind, item)[0])
         for kind in shape.kinds
     ]
     tape = Tape(granule=recipe.granule, keep=False, accumulating=False)
@@ -106,9 +106,13 @@ def evaluation_moments(shape: ModelShape, recipe: Recipe) -> list[Moment]:
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """One layer kind: what it keeps, and the peaks of its passes by tag, its input included."""
+    """One layer kind: what it keeps, and the peaks of its passes by tag, its input included.
+
+    `attached` is what stays of a first pass although the layer is computed once more.
+    """
 
     kept: int
+    attached: int
     light: tuple[int, ...]
     forward: tuple[int, ...]
     backward: tuple[int, ...]
@@ -125,7 +129,12 @@ def _reaches_embedding(recipe: Recipe) -> bool:
 def _layer_pass(
     shape: ModelShape, recipe: Recipe, kind: LayerKind, item: int, *, needs_gradient: bool = True
 ) -> _Pass:
-    tape = Tape(granule=recipe.granule, keep=True, accumulating=recipe.accumulating)
+    tape = Tape(
+        granule=recipe.granule,
+        keep=True,
+        accumulating=recipe.accumulating,
+        recomputes=recipe.checkpointing,
+    )
     x = tape.new(recipe.tokens * shape.hidden, item)
     x.needs_gradient = needs_gradient
     waiting = tape.new(recipe.tokens * shape.hidden * int(recipe.checkpointing), item)
@@ -138,15 +147,21 @@ def _layer_pass(
     if not recipe.checkpointing:  # else the recomputation belongs to the backward pass
         tape.forget_peak()
     tape.backward(out)
-    return _Pass(kept, _light_pass(shape, recipe, kind, item), forward, tape.peak.parts)
+    light, attached = _light_pass(shape, recipe, kind, item)
+    return _Pass(kept, attached, light, forward, tape.peak.parts)
 
 
-def _light_pass(shape: ModelShape, recipe: Recipe, kind: LayerKind, item: int) -> tuple[int, ...]:
-    """The forward pass of a layer that keeps nothing for backward."""
-    tape = Tape(granule=recipe.granule, keep=False, accumulating=False)
+def _light_pass(
+    shape: ModelShape, recipe: Recipe, kind: LayerKind, item: int
+) -> tuple[tuple[int, ...], int]:
+    """The forward pass of a layer that keeps nothing for backward, or next to nothing."""
+    later = recipe.checkpointing and not recipe.evaluating
+    tape = Tape(granule=recipe.granule, keep=False, accumulating=False, recomputes=later)
     x = tape.new(recipe.tokens * shape.hidden, item)
-    decoder_layer(tape, recipe, shape, kind, x)
-    return tape.peak.parts
+    out = decoder_layer(tape, recipe, shape, kind, x)
+    peak = tape.peak.parts
+    tape.drop(x, out)
+    return peak, sum(tape.live)
 
 
 def _head(shape: ModelShape, recipe: Recipe, item: int) -> tuple[int, ...]:

@@ -60,12 +60,17 @@ class Tape:
     """One pass over a piece of a model.
 
     `granule` is the allocator's rounding in bytes; with `keep` off nothing is saved for a backward
-    pass (evaluation, or the first pass under checkpointing). `accumulating` says that every weight
-    has its gradient already, so a new one lives only until it is added.
+    pass (evaluation, or the first pass under checkpointing). `recomputes` says that the layer is
+    checkpointed, so that what functions hold as attributes of their own stays of its first pass.
+    `accumulating` says that every weight has its gradient already, so a new one lives only until
+    it is added.
     """
 
-    def __init__(self, *, granule: int, keep: bool, accumulating: bool) -> None:
+    def __init__(
+        self, *, granule: int, keep: bool, accumulating: bool, recomputes: bool = False
+    ) -> None:
         self.keep = keep
+        self._recomputes = recomputes
         self._granule = granule
         self._accumulating = accumulating
         self._bytes: list[int] = []
@@ -115,6 +120,7 @@ class Tape:
         inputs: Sequence[Tensor],
         *,
         saved: Sequence[Tensor] = (),
+        attached: Sequence[Tensor] = (),
         aliases: Sequence[bool] = (),
         temporary: Sequence[tuple[int, Tag]] = (),
         weight_gradients: int = 0,
@@ -122,18 +128,23 @@ class Tape:
     ) -> Tensor:
         """Note an operation and return its output.
 
-        `saved` is kept until its backward ran. Backward makes a gradient of the size of each input,
-        or passes its own on where `aliases` says so, with `temporary` bytes meanwhile;
+        `saved` is kept until its backward ran, and so is `attached`, which is an attribute of the
+        backward function: checkpointing does not see it and does not free it. Backward makes a
+        gradient of the size of each input, or passes its own on where `aliases` says so, with
+        `temporary` bytes meanwhile;
         `weight_gradients` are bytes of parameter gradients; `trains` says that there is a trained
         weight where they are too small to count.
         """
         if not self.keep:
+            for tensor in attached if self._recomputes else ():
+                self._holders[tensor.storage] += 1
             return out
         passes = aliases or (False,) * len(inputs)
         wanted = [(t, p) for t, p in zip(inputs, passes, strict=True) if t.needs_gradient]
         out.needs_gradient = bool(wanted or weight_gradients or trains)
         if out.needs_gradient:
-            storages = [tensor.storage for tensor in saved]
+            held = saved if self._recomputes else (*saved, *attached)
+            storages = [tensor.storage for tensor in held]
             for storage in storages:
                 self._holders[storage] += 1
             tensors, passes = [t for t, _ in wanted], [p for _, p in wanted]

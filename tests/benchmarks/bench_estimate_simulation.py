@@ -173,7 +173,7 @@ def compare(case: Case) -> Outcome:
         seen = simulate(case.config, case.spec, case.length, case.card).budget
     except (TailfinError, NotImplementedError, RuntimeError) as error:
         return Outcome(case, (), (), "", "", f"{type(error).__name__}: {error}".splitlines()[0])
-    return Outcome(case, *map(_sizes, (said, seen)), *map(_moment, (said, seen)))
+    return Outcome(case, _sizes(said), _sizes(seen), _moment(said), _moment(seen))
 
 
 def _sizes(budget: Budget) -> tuple[int, ...]:
