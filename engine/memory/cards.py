@@ -28,6 +28,8 @@ class Card:
     context_gib: float
     is_gpu: bool = True
     taken_gib: float = 0.0
+    tflops: float = 0.0
+    """Dense half-precision matrix products by the data sheet, in 10^12 operations; 0 unknown."""
     reserved_share: float | None = None
     """What the allocator holds beyond its tensors, as a share of these, as measured here."""
     miss: float = 0.0
@@ -116,7 +118,13 @@ def _table() -> dict[str, Card]:
 
 def _card(row: dict[str, Any]) -> Card:
     major, minor = row["capability"]
-    return Card(row["name"], row["usable_gib"], (major, minor), row["context_mib"] / 1024)
+    return Card(
+        row["name"],
+        row["usable_gib"],
+        (major, minor),
+        row["context_mib"] / 1024,
+        tflops=row.get("tflops", 0.0),
+    )
 
 
 def _plain(name: str) -> str:

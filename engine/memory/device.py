@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.memory.cards import Card, context_of
+from engine.memory.cards import Card, card_of_driver, context_of
 
 if TYPE_CHECKING:
     from engine.doctor.facts import Gpu
@@ -29,12 +29,14 @@ def this_device(env: Mapping[str, str] | None = None, root: Path = Path("/")) ->
     gpu = first_visible(ask_driver(known, host).gpus, env) if known.handed else None
     if gpu is None:
         return this_ram(root)
+    listed = card_of_driver(gpu.name)
     return Card(
         name=gpu.name,
         usable_gib=gpu.vram_gib,
         capability=gpu.capability,
         context_gib=context_of(gpu.name),
         taken_gib=gpu.vram_gib - gpu.free_gib,
+        tflops=listed.tflops if listed else 0.0,
     )
 
 
