@@ -10,6 +10,9 @@ from __future__ import annotations
 import pytest
 
 from tests.benchmarks.bench_estimate_rows import outcome_of
+from tests.benchmarks.published.rows import row_of
+from tests.benchmarks.published.tables import closed_outcome, pairs_of
+from tests.benchmarks.published.verdicts import print_verdicts
 
 T4 = {
     "framework": "HF transformers+PEFT (raw loop; full logits)",
@@ -60,3 +63,37 @@ def test_tensors_are_within_two_percent(row: dict[str, str]) -> None:
 def test_rows_of_other_stacks_are_left_out() -> None:
     assert outcome_of({**ROWS[0], "source": "somebody else", "framework": "litgpt"}) is None
     assert outcome_of({**ROWS[0], "model": "unknown/model"}) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [ROWS[2], ROWS[4]], ids=lambda row: f"{row['model']}")
+def test_an_executed_step_is_within_one_percent(row: dict[str, str]) -> None:
+    simulated = pytest.importorskip("tests.benchmarks.published.simulated")
+    traced = simulated.trace_row(row_of(row))
+    assert traced.tensors / 2**30 == pytest.approx(float(row["measured_peak_gib"]), rel=0.01)
+
+
+def test_a_remedy_is_judged_by_rows_that_differ_in_nothing_else() -> None:
+    lora = {**T4, "model": "HuggingFaceTB/SmolLM2-1.7B", "seq_len": "2048", "micro_batch": "1"}
+    rows = [
+        {**lora, "method": "LoRA", "attention_impl": "eager", "measured_peak_gib": "5.572",
+         "notes": "reserved_gib=6.98;"},
+        {**lora, "method": "LoRA", "attention_impl": "sdpa(mem-efficient)",
+         "measured_peak_gib": "4.860", "notes": "reserved_gib=5.27;"},
+        {**lora, "method": "QLoRA-nf4", "attention_impl": "sdpa(mem-efficient)",
+         "measured_peak_gib": "3.267", "notes": "reserved_gib=3.71;"},
+        {**lora, "method": "QLoRA-nf4", "attention_impl": "sdpa(mem-efficient)", "rank": "16",
+         "measured_peak_gib": "3.2", "notes": "reserved_gib=3.71;"},
+    ]  # fmt: skip
+    pairs = pairs_of(closed_outcome(row_of(row)) for row in rows)
+    assert [pair.remedy for pair in pairs] == ["4-bit", "attention"]
+    assert all(abs(pair.miss(lambda outcome: outcome.closed)) < 0.001 for pair in pairs)
+
+
+def test_a_row_that_ran_out_is_not_called_fitting(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        **A100, "model": "mistralai/Mistral-7B-v0.1", "method": "LoRA", "seq_len": "4096",
+        "micro_batch": "32", "measured_peak_gib": "OOM", "notes": "accel=foak-fast-kernels-liger;",
+    }  # fmt: skip
+    print_verdicts([row_of(row)])
+    assert "does not fit" in capsys.readouterr().out
