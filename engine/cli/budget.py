@@ -8,7 +8,8 @@ With --json the envelope's `data` holds:
   tensors_gib, reserved_gib, process_gib, components), ram_gib, disk_gib (download, checkpoint,
   checkpoints, adapter, merged), fixes (says, sets, cost, peak_gib, fits, is_tight, step_time,
   gives_up), suggested (path, value, why: what this card asks for where nothing was chosen);
-  with --frontier also frontier, with --cards cards and smallest_card; with --simulate, where it
+  time and money (see budget_cost); with --frontier also frontier, with --cards cards and
+  smallest_card; with --simulate, where it
   could be, estimate (tier, fits, is_tight, peak_gib, components, phases beside the simulated ones,
   null for an architecture that only the simulation knows), not_modelled, assumptions, seconds,
   else simulation_problem (reason, fix)
@@ -28,6 +29,7 @@ from engine.errors import EXIT_DONE, EXIT_NO, TailfinError
 from engine.findings import Finding, any_fail
 
 if TYPE_CHECKING:
+    from engine.cli.budget_length import RowLength
     from engine.memory.cards import Card
     from engine.memory.model_config import ModelConfig
     from engine.memory.model_shape import ModelShape
@@ -73,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     spec = resolved.spec
     source = read_config(spec.model.path, spec.model.revision)
     shape = _shape(source, may_be_unknown=args.simulate)
-    length, findings = row_length(spec, shape)
+    rows = row_length(spec, shape)
+    length, findings = rows.tokens, list(rows.findings)
     card = _card(args)
     if source.note:
         findings.append(Finding("budget.source", "info", source.note, where=source.where))
@@ -92,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     suggested = suggest(spec, shape, length, card, fixed=_chosen(resolved)) if shape else ()
     findings.append(verdict(budget, fixes))
     ok = not any_fail(findings)
-    more, lines = _more(args, shape, spec, length, card) if shape else ({}, [])
+    more, lines = _more(args, shape, spec, rows, card) if shape else ({}, [])
     if answer is not None:
         more |= budget_simulate.data_of(answer, estimated)
         lines = [*budget_simulate.lines_of(answer, estimated), *lines]
@@ -127,12 +130,14 @@ def _unknown(source: ModelConfig, findings: list[Finding]) -> TailfinError:
 
 
 def _more(
-    args: argparse.Namespace, shape: ModelShape, spec: Spec, length: int, card: Card
+    args: argparse.Namespace, shape: ModelShape, spec: Spec, rows: RowLength, card: Card
 ) -> tuple[dict[str, object], list[str]]:
     """What the further questions answer: parts of the data, and lines of text."""
-    from engine.cli import budget_cards, budget_frontier
+    from engine.cli import budget_cards, budget_cost, budget_frontier
+    from engine.runs.store import list_runs
 
-    answers = []
+    length, runs = rows.tokens, list_runs(args.runs)
+    answers = [budget_cost.answer(shape, spec, length, card, rows.amount, runs)]
     if args.frontier:
         answers.append(budget_frontier.answer(shape, spec, card))
     if args.cards:

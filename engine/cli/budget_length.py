@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cost.forecast import Amount
 from engine.errors import TailfinError
 from engine.findings import Finding
 
 if TYPE_CHECKING:
     from engine.data.inspect import Inspection
+    from engine.data.token_report import TokenReport
     from engine.memory.model_shape import ModelShape
     from engine.spec import Spec
 
@@ -18,23 +21,45 @@ if TYPE_CHECKING:
 _CHARACTERS = 3
 
 
-def row_length(spec: Spec, shape: ModelShape | None) -> tuple[int, list[Finding]]:
-    """Tokens per row, and a finding that says where they are from unless the spec does."""
+@dataclass(frozen=True, slots=True)
+class RowLength:
+    """Tokens per row, where they are from unless the spec says, and how much data was counted."""
+
+    tokens: int
+    findings: tuple[Finding, ...] = ()
+    amount: Amount | None = None
+
+
+def row_length(spec: Spec, shape: ModelShape | None) -> RowLength:
+    """What the spec says, else what its data file does."""
     from engine.memory.assumptions import assumed_length
 
     if spec.data.max_length:
-        return spec.data.max_length, []
+        return RowLength(spec.data.max_length)
     limit = shape.max_positions if shape is not None else 0
     found = _inspected(spec)
     if found is not None and found.tokens is not None:
         length = min(found.tokens.suggested, limit or found.tokens.suggested)
-        return length, [_finding(f"{length} tokens per row, as counted in {spec.data.path}.")]
+        said = f"{length} tokens per row, as counted in {spec.data.path}."
+        return RowLength(length, (_finding(said),), _amount(spec, found.tokens))
     if found is not None and (guess := _by_characters(found)):
         length = min(guess, limit or guess)
         said = f"About {length} tokens per row by the characters of {spec.data.path}"
-        return length, [_finding(f"{said}, {_CHARACTERS} per token: nobody could count them.")]
+        said += f", {_CHARACTERS} per token: nobody could count them."
+        return RowLength(length, (_finding(said),))
     length = assumed_length(shape)
-    return length, [_finding(f"No length was given: {length} tokens per row were assumed.")]
+    said = f"No length was given: {length} tokens per row were assumed."
+    return RowLength(length, (_finding(said),))
+
+
+def _amount(spec: Spec, tokens: TokenReport) -> Amount:
+    """What is left to train on once rows were held out."""
+    held = 0
+    if not spec.data.eval_path:
+        held = round(tokens.num_rows * spec.data.eval_fraction)
+        held = min(held, spec.data.eval_max_rows or held)
+    share = 1 - held / max(1, tokens.num_rows)
+    return Amount(round(tokens.num_tokens * share), tokens.num_rows - held, held)
 
 
 def _inspected(spec: Spec) -> Inspection | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.bundled import bundled
 from engine.cost.forecast import Amount, forecast, tokens_of
 from engine.cost.rates import rate_of, step_operations
 from engine.memory.cards import find_card, known_cards
 from engine.spec import DataSpec, ModelSpec, Spec, TrainSpec
 from tests.memory.shapes import LLAMA_8B, MIXTURE
+from tests.process import answer, tailfin
 
 A100 = find_card("A100 80GB")
 
@@ -67,3 +71,19 @@ def test_newer_cards_of_a_kind_are_faster() -> None:
     rates = {card.name: card.tflops for card in known_cards()}
     assert rates["T4"] < rates["L4"] < rates["A100 80GB"] < rates["H100 80GB"] < rates["B200"]
     assert rates["RTX 3090"] < rates["RTX 4090"] < rates["RTX 5090"]
+
+
+def test_the_budget_tells_time_and_money(tmp_path: Path) -> None:
+    """Of the sample's counted rows, on a card; without a price there is no money."""
+    words = ["budget", "--model", str(bundled("samples") / "model"), "--card", "L4", "--json"]
+    data = ["--data", str(bundled("samples") / "good.jsonl")]
+    priced = {"TAILFIN_PRICE_PER_HOUR": "0.72"}
+    told = answer(tailfin(*words, *data, cwd=tmp_path, env=priced))["data"]
+    time, money = told["time"], told["money"]
+    assert 0 < time["least_s"] < time["most_s"] and "data sheet of L4" in time["basis"]
+    assert money["most"] == pytest.approx(time["most_s"] * 0.72 / 3600)
+    least, most = money["per_million_tokens"]
+    assert least == pytest.approx(0.72 / 3600 * 1e6 / time["tokens_per_s"]["high"]) and least < most
+    plain = answer(tailfin(*words, "--max-length", "256", cwd=tmp_path))["data"]
+    assert plain["money"] is None and plain["time"]["least_s"] is None
+    assert plain["time"]["tokens_per_s"]["low"] > 0
