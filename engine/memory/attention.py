@@ -148,7 +148,7 @@ def _math(
     count = recipe.scores * shape.heads
     scores = _matmul(tape, recipe, q, k, count)
     tape.drop(q, k)
-    mask = tape.new(recipe.length * recipe.length, 4)
+    mask = tape.new(recipe.scores if recipe.mask_item else recipe.length * recipe.length, 4)
     named = tape.same(scores)
     weights = _softmax(tape, recipe, scores)
     tape.pulse(count, Tag.ACTIVATION)  # _safe_softmax: where a row is all minus infinity

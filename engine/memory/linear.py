@@ -202,7 +202,8 @@ def _drop_out(tape: Tape, recipe: Recipe, x: Tensor) -> Tensor:
 def _project(tape: Tape, recipe: Recipe, x: Tensor, d_in: int, d_out: int) -> Tensor:
     """One of the two small adapter matrices, which are trained."""
     inner = cast(tape, x, recipe.compute_item if recipe.autocast else recipe.lora_item)
-    weight = _cast_weight(tape, d_in * d_out, recipe.lora_item, recipe)
+    own = 0 if recipe.casts_adapter else recipe.lora_item
+    weight = _cast_weight(tape, d_in * d_out, own, recipe)
     saved = [inner] if weight is None else [inner, weight]
     out = tape.new(inner.elements // d_in * d_out, inner.item)
     tape.record(out, [inner], saved=saved, weight_gradients=d_in * d_out * recipe.lora_item)

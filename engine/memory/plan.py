@@ -70,6 +70,8 @@ def plan_step(
     kernel, has_mask = _attention(
         spec, shape, card, compute_item, is_padded or is_packed or windowed
     )
+    if kernel == "efficient" and dtype == "bfloat16" and not card.has_bf16:
+        kernel = "math"  # sdp_utils.cpp: the memory-efficient kernel wants sm80 for bfloat16
     return Recipe(
         rows=height,
         length=width,
@@ -93,6 +95,7 @@ def plan_step(
         # PEFT lifts adapters on half-precision bases to float32, TRL casts those on quantised
         # bases to bfloat16 (trl/trainer/sft_trainer.py 1.16)
         lora_item=2 if bits else 4,
+        casts_adapter=bool(bits) and dtype == "float16",
         dropout=train.dropout > 0 and adapts,
         dora=train.dora and adapts,
         kernel=kernel,

@@ -49,6 +49,8 @@ class Recipe:
     """Adapted tensors of a mixture: `router`, `gate_up`, `down`; PEFT folds them into copies."""
     rank: int = 0
     lora_item: int = 4
+    casts_adapter: bool = False
+    """bfloat16 adapters under float16 autocast: as large, and cast for each product."""
     dropout: bool = False
     evaluating: bool = False
     dora: bool = False

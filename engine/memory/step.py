@@ -53,6 +53,7 @@ def train_moments(
     for index in reversed(range(count)):
         above[index] = above[index + 1] + layer_gradients[index]
     everything = above[0] + other_gradients
+    casts = _cached_casts(recipe, layer_gradients)
     base = _always(shape, recipe)
     # the mask goes with the model's forward pass, unless layers are to be computed once more
     later = base if recipe.checkpointing else _always(shape, recipe, has_mask=False)
@@ -80,8 +81,14 @@ def train_moments(
         )
         forward = one.light if recipe.checkpointing else one.forward
         held = gradients(0)
-        moments.append(_moment(f"forward of layer {index + 1}", base, below[index], held, forward))
-    moments.append(_moment("loss", later, below[count], gradients(0), _head(shape, recipe, item)))
+        under = below[index] + sum(casts[:index])
+        moments.append(_moment(f"forward of layer {index + 1}", base, under, held, forward))
+    head, head_backward = _head(shape, recipe, item)
+    under = below[count] + sum(casts)
+    moments.append(_moment("loss", later, under, gradients(0), head))
+    moments.append(
+        _moment("backward of the loss", later, below[count], gradients(0), head_backward)
+    )
     if recipe.trains_head:
         # a tied table has a gradient from both ends, and their sum is a third tensor
         extra = (2 if shape.tied else 0) + (1 if recipe.accumulating else 0)
@@ -164,11 +171,26 @@ def _light_pass(
     return peak, sum(tape.live)
 
 
-def _head(shape: ModelShape, recipe: Recipe, item: int) -> tuple[int, ...]:
+def _head(shape: ModelShape, recipe: Recipe, item: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The peaks of the head's and loss's forward and backward pass."""
     tape = Tape(granule=recipe.granule, keep=True, accumulating=recipe.accumulating)
     out = head_and_loss(tape, recipe, shape, tape.new(recipe.tokens * shape.hidden, item))
+    forward = tape.peak.parts
+    tape.forget_peak()
     tape.backward(out)
-    return tape.peak.parts
+    return forward, tape.peak.parts
+
+
+def _cached_casts(recipe: Recipe, layer_gradients: tuple[int, ...]) -> tuple[int, ...]:
+    """Per layer, the casts of trained weights that autocast holds to the end of the forward pass.
+
+    Without recomputation the layers keep them for their backward anyway.
+    """
+    own = recipe.base_item if recipe.trains_base else recipe.lora_item
+    differs = own != recipe.compute_item or recipe.casts_adapter
+    if not (recipe.autocast and differs and recipe.checkpointing):
+        return (0,) * len(layer_gradients)
+    return tuple(size * recipe.compute_item // own for size in layer_gradients)
 
 
 def _residual_item(shape: ModelShape, recipe: Recipe) -> int:
