@@ -108,6 +108,11 @@ class Field:
     help: str
     default: str
 
+    @property
+    def takes_digits(self) -> bool:
+        """Whether it is a number."""
+        return self.kind in ("integer", "number")
+
 
 @cache
 def describe(path: str) -> Field:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.hub import ModelPlace
     from engine.memory.cards import Card
     from engine.memory.model_shape import ModelShape
+    from engine.memory.simulator import Simulator
     from engine.settings import Resolved
     from engine.suggest import Suggestion
 
@@ -27,6 +28,12 @@ _HOW_LOADED = ("model.dtype", "model.attention", "model.trust_remote_code", "mod
 _WHICH_ROWS = ("data.path", "data.format", "data.columns", "data.system")
 
 
+def _simulator() -> Simulator:
+    from engine.memory.simulator import Simulator
+
+    return Simulator()
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Frozen: every change makes a new one, so that a pane can compare and nothing is lost.
@@ -35,7 +42,8 @@ class Draft:
     absolute paths; `suggestions` were made for this box, model and data. The rest is what checking
     found, kept so that going back does not ask again; None was not asked yet or no longer holds.
     `inspection` is of the data file, `held_out` of the file of held-out rows, `counting` the count
-    of tokens that is still under way when a person goes on.
+    of tokens that is still under way when a person goes on. `config` is the model's config.json
+    where no place was looked up; `simulator` keeps what was simulated for any of these drafts.
     """
 
     choices: Mapping[str, object] = field(default_factory=dict)
@@ -51,7 +59,9 @@ class Draft:
     held_out: Inspection | None = None
     counting: Inspector | None = None
     skip_bad_rows: bool = False
+    config: Mapping[str, object] | None = None
     start: Start = field(default_factory=Start, compare=False)
+    simulator: Simulator = field(default_factory=_simulator, compare=False)
 
     def value(self, path: str) -> object:
         """What the person or the spec file says about a setting; None where neither does."""
@@ -101,7 +111,9 @@ class Draft:
     def _without_stale(self, path: str) -> Draft:
         if path.startswith("model."):
             draft = replace(self, inspection=None, counting=None, suggestions=())
-            return draft if path in _HOW_LOADED else replace(draft, place=None, shape=None)
+            if path in _HOW_LOADED:
+                return draft
+            return replace(draft, place=None, shape=None, config=None)
         if path in _WHICH_ROWS:
             return replace(self, inspection=None, counting=None, suggestions=())
         if path == "data.eval_path":

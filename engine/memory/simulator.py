@@ -114,7 +114,7 @@ class Simulator:
         slow_s: float = SLOW_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._start = start or start_worker
+        self._start = start
         self._limit_s, self._slow_s, self._clock = limit_s, slow_s, clock
         self._numbers = itertools.count(1)
         self._turn = threading.Lock()
@@ -190,7 +190,7 @@ class Simulator:
         if self._worker is not None:
             return _Ready(self._worker)
         try:
-            worker = self._start()
+            worker = (self._start or start_worker)()
         except OSError as error:
             return NoSimulation(
                 f"The simulation could not be started: {error.strerror or error}.",

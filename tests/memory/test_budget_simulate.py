@@ -23,7 +23,7 @@ def _answer(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def _length(answer: dict[str, Any]) -> str:
-    return next(f["message"] for f in answer["findings"] if f["id"] == "budget.length")
+    return str(next(f["message"] for f in answer["findings"] if f["id"] == "budget.length"))
 
 
 @pytest.mark.slow

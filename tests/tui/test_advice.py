@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 
@@ -94,8 +95,9 @@ def test_another_fix_is_chosen_from_the_list() -> None:
         assert app.focused is fixes
         says = "".join(text for text, _ in fixes.rows[1].drawn)
         await pilot.press("down", "enter")
-        assert "micro-batch 1" in says
-        assert chosen(app, "train.micro_batch") == 1
+        rows = re.search(r"micro-batch (\d+)", says)
+        assert rows is not None
+        assert chosen(app, "train.micro_batch") == int(rows[1])
         assert not fixes.display
         await until(app, pilot, lambda: isinstance(app.focused, NextBar))
 

@@ -235,7 +235,8 @@ def test_every_size_shows_rows_memory_and_the_way_on(size: tuple[int, int], card
         word = "FAIL  Needs" if card == "RTX 4090" else "OK    Needs"
         await until(app, pilot, word)
         lines = screen_lines(app)
-        shown = [line for line in lines if "profile lora" in line or "default" in line]
+        sources = ("profile lora", "default", "you", "suggested")
+        shown = [line for line in lines if any(f"  {said}" in line for said in sources)]
         assert len(shown) >= 4
         assert any("[ Continue" in line for line in lines)
         assert max(len(line) for line in lines) <= size[0]

@@ -8,20 +8,25 @@ from collections.abc import Sequence
 # Braille and not blocks: terminals of East Asia draw block elements two cells wide.
 FULL, FREE = "⣿", "⠤"
 ASCII_FREE = "."
-OVER = "!"
+OVER, LIMIT, OTHERS = "!", "|", "x"
 # One to seven eighths of a cell: its left column from below, then its right one.
 _EIGHTHS = "⡀⡄⡆⡇⣇⣧⣷"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def bar(
-    parts: Sequence[tuple[str, float]], total: float, width: int, ascii_only: bool = False
+    parts: Sequence[tuple[str, float]],
+    total: float,
+    width: int,
+    ascii_only: bool = False,
+    glyphs: Sequence[str] = (),
 ) -> list[tuple[str, str]]:
     """Parts, each a (role, amount), stacked up to `total`: (text, role) runs, `width` cells in all.
 
     A part above zero has at least one cell while there are cells. What goes past `total` is drawn
     as `!` in the role "over", to the same scale. In ASCII the first part is `A`, the second `B`
     and so on (`part_letter`); what is free is `.` there and a low line else, without a role.
+    `glyphs`, one per part, tell parts apart that have like colours.
     """
     if width < 1:
         return []
@@ -34,11 +39,43 @@ def bar(
         left -= inside[-1]
     cells = _shared_out(inside, amounts, room, width - num_over)
     drawn = [
-        ((part_letter(i) if ascii_only else FULL) * num, role)
+        ((part_letter(i) if ascii_only else glyphs[i] if glyphs else FULL) * num, role)
         for i, ((role, _), num) in enumerate(zip(parts, cells, strict=True))
     ]
     free = width - num_over - sum(cells)
     drawn += [((ASCII_FREE if ascii_only else FREE) * free, ""), (OVER * num_over, "over")]
+    return [run for run in drawn if run[0]]
+
+
+def limit_bar(
+    parts: Sequence[tuple[str, float]],
+    limit: float,
+    total: float,
+    width: int,
+    ascii_only: bool = False,
+    glyphs: Sequence[str] = (),
+) -> list[tuple[str, str]]:
+    """Parts stacked against a line at `limit` inside `total`: (text, role) runs, `width` cells.
+
+    The line is `|`. Up to it parts and what is free are drawn as by `bar`; past it stands what goes
+    too far, as `!`, then what of `total` others have, as `x` in the role "dim".
+    """
+    used, limit = sum(_amount(amount) for _, amount in parts), _amount(limit)
+    whole = max(_amount(total), used, limit)
+    if width < 3 or whole <= 0:
+        return bar(parts, limit, width, ascii_only, glyphs)
+    beyond = whole - limit
+    right = min(
+        max(round(beyond / whole * (width - 1)), 1 if beyond > whole * 1e-9 else 0), width - 2
+    )
+    over = min(max(used - limit, 0.0), beyond)
+    num_over = min(max(round(over / beyond * right), 1), right) if over > 0 else 0
+    left, room = [], limit
+    for role, amount in parts:
+        left.append((role, min(_amount(amount), room)))
+        room -= left[-1][1]
+    drawn = bar(left, limit, width - 1 - right, ascii_only, glyphs)
+    drawn += [(LIMIT, "strong"), (OVER * num_over, "over"), (OTHERS * (right - num_over), "dim")]
     return [run for run in drawn if run[0]]
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from engine.memory.remedies import Remedy
     from engine.suggest import Suggestion
 
+# Keys of the fixes in their order: digits, and letters where a digit would be typed over a number.
+FIX_KEYS = ("123", "fgh")
+
 
 @dataclass(frozen=True, slots=True)
 class Advice:
@@ -45,9 +48,9 @@ class Question:
         return Advice(draft.suggestions, ways_out(draft, spec, need))
 
 
-def remedy_line(number: int, remedy: Remedy) -> Line:
-    """A way out as a row: the change, what it brings, what it costs; f takes the first."""
+def remedy_line(remedy: Remedy, key: str) -> Line:
+    """A way out as a row: its key, what it brings, what it costs, the change."""
     costs = "" if remedy.cost == "none" else f", costs {remedy.cost}"
     enough = "fits" if remedy.fits else "not enough alone"
-    key = ("  f", "key") if number == 0 else ("", "")
-    return line(remedy.says, (f"  {gib(remedy.peak_gib)} GiB, {enough}{costs}", "dim"), key)
+    brings = f"{gib(remedy.peak_gib):>5} GiB, {enough}{costs}: "
+    return line((f"{key} ", "key"), (brings, "dim"), remedy.says)

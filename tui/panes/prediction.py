@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import TailfinError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from engine.memory.cards import Card
     from engine.memory.model_shape import ModelShape
     from engine.memory.remedies import Remedy
+    from engine.memory.simulator import Wish
     from engine.suggest import Suggestion
 
 
@@ -44,6 +46,28 @@ def memory_of(draft: Draft, spec: Spec) -> Budget | TailfinError | None:
         return estimate(draft.shape, spec, length, draft.card, download=download)
     except TailfinError as error:
         return error
+
+
+def wish_of(draft: Draft, spec: Spec) -> Wish | None:
+    """What there is to simulate; None while model, card or the length of the rows is not known."""
+    from engine.memory.simulator import Wish
+
+    config = draft.place.config if draft.place is not None else draft.config
+    if config is None or draft.card is None or draft.counting is not None:
+        return None
+    return Wish(config, spec, spec.data.max_length or row_length(draft)[0], draft.card)
+
+
+def best_memory_of(draft: Draft, spec: Spec) -> Budget | TailfinError | None:
+    """The simulated budget where there is one of these settings, else the estimate."""
+    from engine.memory.simulation import Simulation
+    from engine.memory.simulator import budget_of
+
+    need, wish = memory_of(draft, spec), wish_of(draft, spec)
+    found = draft.simulator.known(wish) if wish is not None else None
+    if isinstance(found, Simulation) and need is not None and not isinstance(need, TailfinError):
+        return budget_of(found, need)
+    return need
 
 
 def ways_out(draft: Draft, spec: Spec, budget: Budget) -> Sequence[Remedy]:
@@ -86,12 +110,20 @@ def find_card() -> Card:
     return this_device()
 
 
-def find_shape(draft: Draft) -> ModelShape:
-    """The shape of the draft's model, looked up where nobody did; raises TailfinError."""
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A model's config.json and the shape that it describes."""
+
+    config: Mapping[str, object]
+    shape: ModelShape
+
+
+def find_model(draft: Draft) -> FoundModel:
+    """The draft's model, looked up where nobody did; raises TailfinError."""
     from engine.memory.model_config import read_config
     from engine.memory.model_shape import read_shape
 
     if draft.place is not None:
-        return read_shape(draft.place.config)
+        return FoundModel(draft.place.config, read_shape(draft.place.config))
     found = read_config(draft.text("model.path"), draft.text("model.revision"))
-    return read_shape(found.config, where=found.where)
+    return FoundModel(found.config, read_shape(found.config, where=found.where))

@@ -26,7 +26,7 @@ from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
 from tui.panes.base import Pane
 from tui.panes.data_lines import fact_lines, finding_lines
-from tui.panes.prediction import memory_of, suggestions_for
+from tui.panes.prediction import best_memory_of, suggestions_for
 from tui.panes.review_lines import (
     Outlook,
     amount,
@@ -240,7 +240,7 @@ class ReviewPane(Pane):
         except TailfinError as error:
             self._resolved, self._fault = None, error
             return
-        need = memory_of(self.draft, self._resolved.spec)
+        need = best_memory_of(self.draft, self._resolved.spec)
         self._budget = need if isinstance(need, Budget) else None
         if isinstance(need, TailfinError) and need.where in field_paths():
             self._fault = need  # a setting that cannot work; else the model is only not known

@@ -16,7 +16,7 @@ from engine.steps import num_steps
 from tui.draft import Draft
 from tui.draw.words import about, size
 from tui.panes.data_lines import Fact, num_held_out
-from tui.widgets.memory_bar import verdict, verdict_word
+from tui.widgets.memory_bar import tier, verdict, verdict_word
 from tui.widgets.settings import value_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def facts(
         ("steps", _steps(spec, much)),
     ]
     if budget is not None:
-        told.append(("memory", f"{verdict_word(budget)[0]}: {verdict(budget)}"))
+        told.append(("memory", f"{verdict_word(budget)[0]}: {verdict(budget)} {tier(budget)}"))
     if outlook is not None:
         told.append(("time", _time(outlook.pace)))
         if budget is not None:

@@ -76,6 +76,7 @@ class WizardScreen(TailfinScreen):
         # A run counts for itself: nobody waits for this one any more.
         if self.draft.counting is not None:
             self.draft.counting.cancel()
+        self.draft.simulator.close()
 
     @property
     def pane(self) -> Pane | None:

@@ -15,6 +15,7 @@ from engine.settings import Resolved
 from engine.spec import Spec
 from tui.draft import YOU
 from tui.draw.line import clip, clip_start, line, padded
+from tui.widgets.ladder import stepped
 from tui.widgets.rows import Row, Rows
 
 # Sections in the words of a form; what the model and data steps ask for is not asked here again.
@@ -33,7 +34,7 @@ _ROOMY = 64
 
 
 class SettingRows(Rows):
-    """Left and right turn a choice or a switch, typing or Enter edits, Delete takes back."""
+    """Left and right step through values, typing or Enter edits, Delete takes back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "edit"),
@@ -70,7 +71,7 @@ class SettingRows(Rows):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that do nothing on this row are not offered."""
         if action == "turn":
-            return bool(self.key) and describe(self.key).kind in ("choice", "switch")
+            return bool(self.key) and describe(self.key).kind not in ("text", "table")
         if action == "take_back":
             return self._sources.get(self.key) == YOU
         return True
@@ -85,7 +86,8 @@ class SettingRows(Rows):
 
     def on_key(self, event: events.Key) -> None:
         character = event.character or ""
-        if self.key and len(character) == 1 and (character.isdigit() or character in ".-"):
+        is_digit = len(character) == 1 and (character.isdigit() or character in ".-")
+        if self.key and is_digit and describe(self.key).takes_digits:
             event.stop()
             event.prevent_default()
             self.post_message(self.Typed(self.key, character))
@@ -145,8 +147,10 @@ def value_of(spec: Spec, path: str) -> object:
 
 
 def turned(path: str, now: object, by: int) -> object:
-    """The value of a choice or a switch `by` turns on from this one; of others the value itself."""
+    """The value `by` turns on from this one; of a text the value itself."""
     field = describe(path)
+    if field.takes_digits:
+        return stepped(path, now, by)
     if field.kind == "switch":
         return not now
     if field.kind != "choice":

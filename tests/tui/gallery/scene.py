@@ -22,6 +22,7 @@ from textual.screen import Screen
 
 from engine.errors import TailfinError
 from tests.tui.pilots import Act, screen_text, until
+from tests.tui.scripted_simulation import ScriptedWorker
 from tui.app import TailfinApp
 from tui.options import Opening, Options
 
@@ -183,6 +184,7 @@ def _keep_harmless(stage: Stage) -> None:
     from tests.tui.gallery.boxes import GOOD, RTX_4090, be_on
 
     be_on(stage, GOOD, RTX_4090)
+    stage.set("engine.memory.simulator.start_worker", ScriptedWorker)
     # The review takes no Enter while it cannot have been read yet; here nobody reads.
     stage.set("tui.screens.wizard.READ_S", 0.0)
     stage.set("engine.runs.acts.request", lambda run, name: "id-1")

@@ -11,6 +11,7 @@ from tests.tui.gallery.files import SUPPORT, read_here
 from tests.tui.gallery.models import BIG, found
 from tests.tui.gallery.scene import Scene, Stage, scene
 from tests.tui.gallery.wizard_data import draft_with_model
+from tests.tui.scripted_simulation import ScriptedWorker
 from tui.draft import Draft
 from tui.options import Options
 from tui.screens.wizard import WizardScreen
@@ -86,6 +87,22 @@ def method_fault(stage: Stage) -> Scene:
 def method_ascii(stage: Stage) -> Scene:
     made = _method(stage, draft_with_data())
     return Scene(made.opens, made.ready, options=Options(ascii_only=True))
+
+
+@scene
+def method_simulating(stage: Stage) -> Scene:
+    """The estimate stands while the simulation runs."""
+    made = _method(stage, draft_with_data())
+    stage.set("engine.memory.simulator.start_worker", lambda: ScriptedWorker(stage.wait))
+    return Scene(made.opens, "simulating ...")
+
+
+@scene
+def method_no_stack(stage: Stage) -> Scene:
+    made = _method(stage, draft_with_data())
+    said = ("There is no training stack here: torch is not installed.", "Run: tailfin setup")
+    stage.set("engine.memory.simulator.start_worker", lambda: ScriptedWorker(problem=said))
+    return Scene(made.opens, "no training stack")
 
 
 @scene
