@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.memory.budget import GIB, TENSOR_COMPONENTS, Budget, Phase, PhaseName
 from engine.memory.cards import Card
-from engine.memory.estimate import CPU_BASELINE_BYTES, FRAGMENTATION, FRAGMENTATION_WITH_SCORES
+from engine.memory.estimate import CPU_BASELINE_BYTES
 from engine.memory.model_shape import DTYPE_BYTES
 from engine.memory.simulation import Simulation
 from engine.memory.storage import Storage
@@ -16,8 +16,13 @@ from engine.spec import Spec
 from engine.worker.simulate.cpu import cpu_kernels
 from engine.worker.simulate.cuda import cuda_assumptions, cuda_kernels
 from engine.worker.simulate.limits import not_modelled
+from engine.worker.simulate.reserved import Held, held_of
 from engine.worker.simulate.setting import Setting, setting_of
 from engine.worker.simulate.trace import Trace, trace_run
+
+# Margin above the simulated peak within which a run is called tight: the allocator's rules are
+# replayed, its driver and its libraries' own buffers are not, and no card has checked it yet.
+_SPREAD = 0.05
 
 
 def simulate(
@@ -32,9 +37,8 @@ def simulate(
     setting = setting_of(spec, length, card)
     kernels = cuda_kernels if corrections and card.is_gpu else cpu_kernels
     trace = trace_run(dict(config), setting, kernels=kernels)
-    budget = _budget(trace, setting, length)
     return Simulation(
-        budget=budget,
+        budget=_budget(trace, setting, length),
         not_modelled=tuple(not_modelled(config, spec)),
         assumptions=(*trace.assumed, *(cuda_assumptions(card) if corrections else ())),
         seconds=time.perf_counter() - started,
@@ -43,24 +47,24 @@ def simulate(
 
 def _budget(trace: Trace, setting: Setting, length: int) -> Budget:
     card = setting.card
-    eager = setting.spec.model.attention == "eager"
-    usual, highest = FRAGMENTATION_WITH_SCORES if eager else FRAGMENTATION
+    held = held_of(trace, card) if card.is_gpu else Held({}, 0)
     load, train, evaluation = (trace.peaks[name] for name in ("load", "train", "eval"))
     rest = tuple(
         size if name in ("base weights", "adapter", "optimizer") else 0
         for name, size in zip(TENSOR_COMPONENTS, evaluation.parts, strict=True)
     )
     phases = (
-        _phase("load", load.moment, load.parts, card, 0.0),
-        _phase("train", train.moment, train.parts, card, usual),
-        _phase("eval", evaluation.moment, evaluation.parts, card, usual),
-        _phase("save", "writing a checkpoint", rest, card, usual),
+        _phase("load", load.moment, load.parts, card, held),
+        _phase("train", train.moment, train.parts, card, held),
+        _phase("eval", evaluation.moment, evaluation.parts, card, held),
+        # A checkpoint is written while the allocator still holds what the evaluation left it.
+        _phase("save", "writing a checkpoint", rest, card, held),
     )
     return Budget(
         card=card,
         length=length,
         phases=phases,
-        spread_bytes=int((highest - usual) * train.total) if card.is_gpu else 0,
+        spread_bytes=int(max(_SPREAD, card.miss) * train.total) if card.is_gpu else 0,
         storage=_storage(trace, setting),
         findings=(),
         num_params=trace.num_params,
@@ -69,9 +73,10 @@ def _budget(trace: Trace, setting: Setting, length: int) -> Budget:
     )
 
 
-def _phase(name: PhaseName, moment: str, parts: tuple[int, ...], card: Card, share: float) -> Phase:
+def _phase(name: PhaseName, moment: str, parts: tuple[int, ...], card: Card, held: Held) -> Phase:
     context = int(card.context_gib * GIB) if card.is_gpu else CPU_BASELINE_BYTES
-    slack = int(share * sum(parts)) if card.is_gpu else 0
+    reserved = held.by_phase.get("eval" if name == "save" else name, 0)
+    slack = max(reserved - sum(parts), 0) if card.is_gpu else 0
     return Phase(name, moment, (*parts, slack, context, int(card.taken_gib * GIB)))
 
 
