@@ -72,7 +72,7 @@ def _full_logits(tape: Tape, recipe: Recipe, shape: ModelShape, hidden: Tensor) 
     gradient = shape.vocab * shape.hidden * recipe.head_item if recipe.trains_head else 0
     saved = [inner] if recipe.trains_head else []
     tape.record(logits, [inner], saved=saved, weight_gradients=gradient)
-    tape.drop(inner, hidden)
+    tape.drop(inner)
     wide = cast(tape, logits, 4)
     entered = tape.same(wide)
     if recipe.copies_shifted_logits:  # a second name, so the copy lives beside the first
@@ -83,7 +83,7 @@ def _full_logits(tape: Tape, recipe: Recipe, shape: ModelShape, hidden: Tensor) 
     tape.record(chances, [entered], saved=[chances])
     tape.drop(entered)
     out = tape.record(tape.new(recipe.tokens, 4, Tag.LOSS), [chances])
-    tape.drop(wide, chances)
+    tape.drop(wide, chances, hidden)  # the model's frame holds the hidden states to the end
     if not recipe.keeps_logits:
         tape.drop(logits)
     return out

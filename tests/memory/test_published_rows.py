@@ -60,6 +60,12 @@ def test_tensors_are_within_two_percent(row: dict[str, str]) -> None:
     assert abs(outcome.error) < 0.02
 
 
+def test_hidden_states_live_through_the_loss_of_a_plain_model() -> None:
+    outcome = outcome_of(ROWS[3])  # its highest moment is the loss, before the model returns
+    assert outcome is not None
+    assert abs(outcome.error) < 0.001
+
+
 def test_rows_of_other_stacks_are_left_out() -> None:
     assert outcome_of({**ROWS[0], "source": "somebody else", "framework": "litgpt"}) is None
     assert outcome_of({**ROWS[0], "model": "unknown/model"}) is None

@@ -50,7 +50,8 @@ def spec_of(row: Row) -> Spec:
                     "rank": row.rank,
                     "targets": ",".join(row.targets) or "all-linear",
                     "gradient_checkpointing": row["grad_ckpt"] == "yes",
-                    "double_quant": False,
+                    # fms_acceleration_peft framework_plugin_bnb.py
+                    "double_quant": row.stack != PLAIN_LOOP,
                     "dropout": 0.0 if row.stack == PLAIN_LOOP else 0.1,
                 }
             ),
@@ -82,7 +83,7 @@ def _older_trl(row: Row, plan: Recipe) -> Recipe:
     return replace(
         plan,
         norm_item=4 if row.prepared else 2,
-        lora_item=2 if row.quantised else 4,
+        lora_item=4,
         autocast=row.autocast,
         kernel="flash",
         mask_item=0,

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -100,13 +101,16 @@ def _model(row: Row, setting: Setting) -> Any:
         model.config._attn_implementation = "flash_attention_2"
     if row.quantised:
         wanted = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_use_double_quant=row.stack != PLAIN_LOOP,
         )
         quantizer = AutoHfQuantizer.from_config(wanted, pre_quantized=False)
         quantizer.preprocess_model(model=model, device_map=None)
         model = quantizer.postprocess_model(model)
     if row.stack != PLAIN_LOOP:
-        model.loss_function = _loss_of_4_48
+        model.loss_function = partial(_loss_of_4_48, wide=row.config["model_type"] != "gpt_bigcode")
     if row.quantised and (row.stack == PLAIN_LOOP or row.prepared):
         with torch.device("meta"):
             model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
@@ -131,22 +135,24 @@ def _adapted(row: Row, model: Any) -> Any:
     )
     with torch.device("meta"):
         model = get_peft_model(model, lora)
-    if row.stack != PLAIN_LOOP and row.quantised:
-        _cast_as_trl_0_13(model, row.prepared)
+    if row.prepared:
+        _cast_as_trl_0_13(model)
     return model
 
 
-def _cast_as_trl_0_13(model: Any, prepared: bool) -> None:
-    """peft_module_casting_to_bf16: norms in float32 after the preparation, all else bfloat16."""
+def _cast_as_trl_0_13(model: Any) -> None:
+    """peft_module_casting_to_bf16: norms stay in float32, embeddings and head do not."""
     for name, parameter in model.named_parameters():
-        if parameter.is_floating_point() and type(parameter).__name__ != "Params4bit":
-            wide = prepared and "norm" in name
-            parameter.data = parameter.data.to(torch.float32 if wide else torch.bfloat16)
+        if "lm_head" in name or "embed_tokens" in name:
+            parameter.data = parameter.data.to(torch.bfloat16)
 
 
-def _loss_of_4_48(logits: Tensor, labels: Tensor, vocab_size: int, **_: Any) -> Tensor:
-    """transformers 4.48 ForCausalLMLoss: logits in float32, shifted by a copy."""
-    logits = logits.float()
+def _loss_of_4_48(
+    logits: Tensor, labels: Tensor, vocab_size: int, *, wide: bool, **_: Any
+) -> Tensor:
+    """transformers 4.48: logits in float32 (not so in GPTBigCode's own loss), shifted by a copy."""
+    if wide:
+        logits = logits.float()
     shifted = logits[..., :-1, :].contiguous()
     targets = labels[..., 1:].contiguous()
     return F.cross_entropy(shifted.view(-1, vocab_size), targets.view(-1), ignore_index=-100)
