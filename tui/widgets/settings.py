@@ -67,6 +67,13 @@ class SettingRows(Rows):
         super().__init__(id=id)
         self._sources: dict[str, str] = {}
         self._values: dict[str, str] = {}
+        self._shown: tuple[Resolved, Mapping[str, object], bool] | None = None
+
+    def on_resize(self) -> None:
+        """Textual calls this beside the list's own: the columns depend on the width."""
+        if self._shown is not None:
+            resolved, choices, all_of_them = self._shown
+            self.show_settings(resolved, choices, all_of_them=all_of_them)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that do nothing on this row are not offered."""
@@ -100,6 +107,7 @@ class SettingRows(Rows):
         `choices` are the person's own: where they do not go together there is no spec with them,
         and `resolved` is an earlier one.
         """
+        self._shown = (resolved, choices, all_of_them)
         spec = resolved.spec
         self._sources = {**resolved.sources, **dict.fromkeys(choices, YOU)}
         self._values = {path: written(value) for path, value in choices.items()}
