@@ -46,6 +46,8 @@ def train_moments(
         passes[first] = _layer_pass(shape, recipe, lowest, item, needs_gradient=False)
     stored = recipe.tokens * shape.hidden * item
     kept = [stored + one.attached if recipe.checkpointing else one.kept for one in passes]
+    if recipe.checkpointing:  # the lowest layer's input is the embedding's, in its own format
+        kept[0] -= recipe.tokens * shape.hidden * max(item - recipe.embedding_item, 0)
     below = [0] * (count + 1)  # what layers before i keep for their backward
     for index in range(count):
         below[index + 1] = below[index] + (kept[index] if index >= first else 0)

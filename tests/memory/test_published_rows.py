@@ -66,6 +66,16 @@ def test_hidden_states_live_through_the_loss_of_a_plain_model() -> None:
     assert abs(outcome.error) < 0.001
 
 
+def test_the_lowest_layer_keeps_its_input_in_the_embeddings_format() -> None:
+    outcome = outcome_of(
+        {**ROWS[4], "measured_peak_gib": "19.250",
+         "notes": "nvidia_smi_minus_baseline_gib=25.45;accel=baseline-peft-bnb;bf16_flag=TRUE;"
+         "tf4.48.1"}
+    )  # fmt: skip
+    assert outcome is not None
+    assert abs(outcome.error) < 0.001  # float32 norms lift the stream above it
+
+
 def test_rows_of_other_stacks_are_left_out() -> None:
     assert outcome_of({**ROWS[0], "source": "somebody else", "framework": "litgpt"}) is None
     assert outcome_of({**ROWS[0], "model": "unknown/model"}) is None
