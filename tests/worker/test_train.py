@@ -339,7 +339,7 @@ def test_a_hub_name_is_downloaded_as_a_stage_of_its_own(tmp_path: Path) -> None:
         assert wait_for_end(run).state == "finished"
         events = [e.body for e in read_all(run.events)]
         stages = [body.name for body in events if isinstance(body, Stage)]
-        assert stages == ["import", "download", "load", "tokenise", "train", "save"]
+        assert stages == ["import", "download", "load", "tokenise", "rehearse", "train", "save"]
         sizes = {b.stage: b.total for b in events if isinstance(b, Progress) and b.unit == "bytes"}
         assert sizes["download"] >= sizes["load"] > 7_000_000
         missing = tailfin(
