@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -37,7 +38,9 @@ def test_it_is_what_the_full_fold_says(
     happened: list[Step | Evaluated], torn: bytes, seen: int, start: int
 ) -> None:
     lines = [encode(event) for event in Script(float(start)).add(*happened).events]
-    with TemporaryDirectory() as folder:
+    # One moment for both: how old a word is would differ where the clock strikes in between.
+    moment = patch("engine.runs.state.time.time", return_value=2.0e9)
+    with TemporaryDirectory() as folder, moment:
         run = RunFolder(Path(folder))
         run.events.write_bytes(b"".join(lines[:seen]) + torn.rstrip(b"\n"))
         skimmer = Skimmer(run)
