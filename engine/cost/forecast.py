@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine import pace
 from engine.cost.rates import rate_of
 from engine.memory.cards import Card
 from engine.memory.model_shape import ModelShape
-from engine.pace import expected
 from engine.runs.store import RunFolder
 from engine.spec import Spec
 from engine.steps import num_steps
@@ -46,7 +46,7 @@ def forecast(
     """
     if amount.tokens_per_epoch <= 0 or amount.num_rows <= 0:
         return None
-    earlier = expected(
+    earlier = pace.expected(
         spec, amount.tokens_per_epoch, amount.num_rows, amount.eval_rows, card.name, runs
     )
     if earlier is not None:

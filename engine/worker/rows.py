@@ -40,6 +40,12 @@ class TrainingRows:
     cut_share: float
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest row of both sets as it is cut."""
+        lengths = (len(row.input_ids) for row in (*self.train, *self.held_out))
+        return min(max(lengths, default=0), self.max_length)
+
+    @property
     def tokens_per_epoch(self) -> int:
         return sum(min(len(row.input_ids), self.max_length) for row in self.train)
 

@@ -18,6 +18,7 @@ from engine.worker.job import Job, folder_argument, run_job
 
 if TYPE_CHECKING:
     from engine.worker.load import LoadedModel
+    from engine.worker.rows import TrainingRows
     from engine.worker.watch import Watch
 
 
@@ -112,8 +113,7 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
     done = resume_from is not None and (from_step >= max_steps or ended_early)
     _warn_of_warmup(job, spec, arguments.get_warmup_steps(max_steps), max_steps)
     job.write(_plan(spec, rows, trainer.model, max_steps, device_name(), loaded.dtype))
-    if foretold := foretell(spec, folder, rows.max_length):
-        job.write(foretold)
+    _foretell(job, spec, folder, rows)
 
     step = from_step
     if not done:
@@ -144,6 +144,14 @@ def _end(
     if stopped:
         return Stopped(step=step, reason=message, checkpoint=f"checkpoints/checkpoint-{step}")
     return Finished(step=step, result=result.name, message=message)
+
+
+def _foretell(job: Job, spec: Spec, folder: str, rows: TrainingRows) -> None:
+    """Write what was foretold beside what the run will measure, where an estimate is possible."""
+    # What packing joins fills the whole length.
+    length = rows.max_length if spec.data.packing else rows.longest
+    if foretold := foretell(spec, folder, length):
+        job.write(foretold)
 
 
 def _discard_damaged(job: Job, from_step: int) -> None:

@@ -45,7 +45,7 @@ def test_the_demo_is_told_in_plain_words(tmp_path: Path) -> None:
 
     async def act(_: TailfinApp, pilot: Keys) -> None:
         await told(app, pilot, "a LoRA adapter, rank 16, alpha 32, on all-linear")
-        await told(app, pilot, "not known before the first steps")
+        await told(app, pilot, "the rehearsal measures it")
         text = said(app)
         assert "of 1.84 M parameters trained" in text
         assert f"400 rows of {SAMPLES / 'good.jsonl'}, 48 rows held out" in text
@@ -245,7 +245,7 @@ def test_every_size_shows_the_facts_and_the_way_on(size: tuple[int, int], tmp_pa
     app = opened(known(demo_draft()), tmp_path)
 
     async def act(_: TailfinApp, pilot: Keys) -> None:
-        await told(app, pilot, "not known before the first steps")
+        await told(app, pilot, "the rehearsal measures it")
         await until(app, pilot, "trains      a LoRA adapter")
         lines = screen_lines(app)
         assert any("[ Start training ]" in line for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -66,7 +67,7 @@ class MethodPane(SettingsPane):
 
     def on_mount(self) -> None:
         if self.draft.card is None:
-            self.ask("card", find_card)
+            self.ask("card", partial(find_card, self.tailfin.options.runs))
         draft = self.draft
         is_known = draft.shape is not None and (draft.place is not None or draft.config is not None)
         if not is_known and draft.text("model.path"):

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from engine.suggest import Suggestion
 
 
+# The newest ones say what this box is like; reading all of hundreds would take a while.
+_MOST_RUNS = 30
+
+
 def row_length(draft: Draft) -> tuple[int, bool]:
     """Tokens per row, and whether anybody knows: a person, or the count of the data."""
     from engine.memory.assumptions import assumed_length
@@ -103,11 +107,18 @@ def suggestions_for(draft: Draft, spec: Spec) -> tuple[Suggestion, ...]:
         return draft.suggestions
 
 
-def find_card() -> Card:
-    """The device of this box; can take seconds."""
+def find_card(runs: str | None = None) -> Card:
+    """The device of this box, as the runs there measured it; can take seconds."""
+    from engine.memory.calibration import calibrated
     from engine.memory.device import this_device
+    from engine.runs.measured import comparisons
+    from engine.runs.store import list_runs
 
-    return this_device()
+    card = this_device()
+    try:
+        return calibrated(card, comparisons(list_runs(runs)[:_MOST_RUNS]))
+    except (OSError, TailfinError):  # a folder of runs that cannot be read says so elsewhere
+        return card
 
 
 @dataclass(frozen=True, slots=True)

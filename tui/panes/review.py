@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ from tui.draft import Draft
 from tui.draw.line import BLANK, Line, line, wrapped
 from tui.panes.base import Pane
 from tui.panes.data_lines import fact_lines, finding_lines
-from tui.panes.prediction import best_memory_of, suggestions_for
+from tui.panes.prediction import best_memory_of, row_length, suggestions_for
 from tui.panes.review_lines import (
     Outlook,
     amount,
@@ -255,28 +256,34 @@ class ReviewPane(Pane):
         self.ask("outlook", self._look)
 
     def _look(self) -> Outlook:
-        from engine.pace import expected
+        from engine.cost import forecast as cost
+        from engine.cost.price import read_price
         from engine.runs.store import list_runs
 
         root = self.tailfin.runs_root
         found, resolved = self.draft.inspection, self._resolved
-        pace = None
-        if found is not None and found.tokens is not None and resolved is not None:
+        told = price = None
+        with suppress(TailfinError):  # a variable that is no price
+            price = read_price()
+        shape, card = self.draft.shape, self.draft.card
+        counted_tokens = found.tokens if found is not None else None
+        if found and counted_tokens and resolved and shape and card:
             much = amount(self.draft, resolved.spec)
             share = much.num_train / max(found.num_rows, 1)
-            pace = expected(
+            tokens = round(counted_tokens.num_tokens * share)
+            told = cost.forecast(
+                shape,
                 resolved.spec,
-                round(found.tokens.num_tokens * share),
-                much.num_train,
-                much.num_held_out,
-                self.draft.card.name if self.draft.card else "cpu",
+                row_length(self.draft)[0],
+                card,
+                cost.Amount(tokens, much.num_train, much.num_held_out),
                 list_runs(self.tailfin.options.runs),
             )
         from engine.hub.cache import cache_root, free_bytes, is_one_volume
 
         cache = cache_root()
         is_one = is_one_volume(root, cache)
-        return Outlook(free_bytes(root), free_bytes(cache), is_one, pace)
+        return Outlook(free_bytes(root), free_bytes(cache), is_one, told, price)
 
     def _command(self) -> str:
         if self._resolved is None:

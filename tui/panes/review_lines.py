@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cost.forecast import Forecast
+from engine.cost.price import Price
 from engine.data.text import counted
 from engine.fields import written
 from engine.findings import Finding, worst_first
@@ -21,12 +23,11 @@ from tui.widgets.settings import value_of
 
 if TYPE_CHECKING:
     from engine.memory.budget import Budget
-    from engine.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What was found out for the review: free bytes, and the pace of an earlier run like it.
+    """What was found out for the review: free bytes, how long it takes and what an hour costs.
 
     `is_one_volume` says that runs and downloads take theirs from the same free bytes.
     """
@@ -34,7 +35,8 @@ class Outlook:
     runs_free: int
     cache_free: int
     is_one_volume: bool
-    pace: Pace | None
+    forecast: Forecast | None
+    price: Price | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def facts(
     if budget is not None:
         told.append(("memory", f"{verdict_word(budget)[0]}: {verdict(budget)} {tier(budget)}"))
     if outlook is not None:
-        told.append(("time", _time(outlook.pace)))
+        told.append(("time", _time(outlook.forecast, outlook.price)))
         if budget is not None:
             told.append(("disk", _disk(budget, outlook)))
     told.append(("run folder", f"{root}/DATE-TIME-{spec.name}"))
@@ -137,10 +139,16 @@ def _steps(spec: Spec, much: Amount) -> str:
     return f"{many}about {much.num_steps:,} steps of {counted(much.batch, 'row')} ({each}); {rate}"
 
 
-def _time(pace: Pace | None) -> str:
-    if pace is None:
-        return "not known before the first steps; measured from then on"
-    return f"{about(pace.seconds)}, {pace.basis}"
+def _time(told: Forecast | None, price: Price | None) -> str:
+    if told is None:
+        return "not known yet; the rehearsal measures it before step 1"
+    span = about(told.least_s)
+    if told.most_s > told.least_s:
+        span += f" to {about(told.most_s).removeprefix('about ')}"
+    if price is not None:
+        least, most = price.say(told.least_s), price.say(told.most_s)
+        span += f", {least}" if least == most else f", {least} to {most}"
+    return f"{span}, {told.basis}"
 
 
 def _disk(budget: Budget, outlook: Outlook) -> str:
