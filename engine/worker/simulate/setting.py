@@ -29,6 +29,11 @@ class Batch:
     def packed(self) -> bool:
         return self.documents > 0
 
+    @property
+    def needs_mask(self) -> bool:
+        """Whether a causal mask alone would not do."""
+        return self.padded or self.documents > 1
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -61,18 +66,21 @@ class Setting:
 def setting_of(spec: Spec, length: int, card: Card, *, padded: bool | None = None) -> Setting:
     """The setting of rows of `length` tokens; rows differ in length where there are several."""
     train = spec.train
-    rows = train.micro_batch
-    eval_rows = spec.eval.micro_batch or rows
-    one = (
-        Batch(1, rows * length, padded=False, documents=max(2, rows))  # one row has several too
-        if spec.data.packing
-        else Batch(rows, length, padded=rows > 1 if padded is None else padded)
-    )
+    # a packed row holds several documents; for evaluation rows are joined, but not packed before
+    # (trl/trainer/sft_trainer.py: packing sets padding_free, which is the collator's for both)
+    joined = spec.data.packing
+    eval_rows = spec.eval.micro_batch or train.micro_batch
     return Setting(
         spec=spec,
         card=card,
         dtype=pick_dtype(spec, card),
         bits=train.quantize_bits if train.method == "qlora" else 0,
-        train=one,
-        evaluation=Batch(eval_rows, length, padded=eval_rows > 1 if padded is None else padded),
+        train=_batch(train.micro_batch, length, padded, max(train.micro_batch, 2) * joined),
+        evaluation=_batch(eval_rows, length, padded, eval_rows * joined),
     )
+
+
+def _batch(rows: int, length: int, padded: bool | None, documents: int) -> Batch:
+    if documents:
+        return Batch(1, rows * length, padded=False, documents=documents)
+    return Batch(rows, length, padded=rows > 1 if padded is None else padded)

@@ -80,7 +80,7 @@ class Loop:
         num_items = torch.empty((), dtype=torch.int64)
         passed = {name: value for name, value in inputs.items() if name != "all_ones"}
         # transformers asks the numbers whether a mask is all ones, and whether rows are packed
-        with self._autocast(), conditions(not (batch.padded or batch.packed)):
+        with self._autocast(), conditions(not batch.needs_mask):
             outputs = self.model(**passed, use_cache=False, fused_lm_head=True)
         sums.add(outputs)
         per_token = -outputs.log_probs

@@ -41,6 +41,8 @@ Component = Literal[
 _INDEX: dict[str, int] = {name: index for index, name in enumerate(TENSOR_COMPONENTS)}
 # operators whose result is a quantised weight in full, needed for one product only
 _DEVICE = torch.ops.prim.device.default
+_TO = torch.ops.prims.convert_element_type.default
+_GROUPED = torch.ops.aten._grouped_mm.default
 _DEQUANTISES = ("bitsandbytes::dequantize", "bitsandbytes::int8_")
 
 
@@ -87,6 +89,11 @@ class Tracker(TorchDispatchMode):
     ) -> Any:
         if func is _DEVICE:  # asked more often than anything else is done
             return args[0].fake_device
+        if func is _GROUPED and args[0].dtype != torch.bfloat16:
+            # its fake form takes bfloat16 alone, its kernels every format
+            narrow = (args[0].bfloat16(), args[1].bfloat16(), *args[2:])
+            args, func = (func(*narrow, **(kwargs or {})), args[0].dtype), _TO
+            kwargs = None
         try:
             result = func(*args, **(kwargs or {}))
         except (DataDependentOutputException, DynamicOutputShapeException):
