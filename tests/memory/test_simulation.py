@@ -191,3 +191,11 @@ def test_a_simulation_is_what_it_says() -> None:
         for _ in range(2)
     )
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
+
+
+def test_an_evaluation_leaves_quantised_weights_as_they_are() -> None:
+    """bitsandbytes would repack them for some CPUs; the worker forbids it."""
+    combination = Combination("llama", {"method": "qlora"})
+    budget = simulate(combination.config, combination.spec("m"), 64, CPU).budget
+    held = {phase.name: phase.size("base weights") for phase in budget.phases}
+    assert held["eval"] == held["save"] == held["train"] >= held["load"] > 0

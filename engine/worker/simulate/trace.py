@@ -18,6 +18,7 @@ from bitsandbytes.optim import GlobalOptimManager
 from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import masking_utils
 
+from engine.worker.bnb_seams import keep_trainable
 from engine.worker.simulate.build import build_model, fill_model
 from engine.worker.simulate.setting import Setting
 from engine.worker.simulate.step import Loop
@@ -59,6 +60,8 @@ def trace_run(
         stack.enter_context(patch.object(_PRODUCTS, "disabled", True))
         stack.enter_context(_own_bitsandbytes())
         model = build_model(config, setting)
+        if setting.bits == 4:  # as the worker does: no CPU repacks them for an evaluation
+            keep_trainable(model)
         # else it never asks, and makes every mask (masking_utils.py)
         stack.enter_context(patch.object(masking_utils, "is_tracing", lambda *_: False))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
