@@ -28,6 +28,7 @@ bench: python
 	@$(BOOTSTRAP) --extra train,dev
 	@$(VENV)/python tests/benchmarks/bench_estimate_rows.py $(ROWS)
 	@OMP_NUM_THREADS=1 $(VENV)/python -W ignore -m tests.benchmarks.bench_estimate_simulation 2>/dev/null
+	@OMP_NUM_THREADS=1 $(VENV)/python -W ignore -m tests.benchmarks.bench_simulation_reality 2>/dev/null
 	@OMP_NUM_THREADS=1 $(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py 2>/dev/null
 	@$(VENV)/python -m tests.benchmarks.bench_screens
 	@$(VENV)/python -m tests.benchmarks.bench_doctor
