@@ -218,8 +218,8 @@ def _as_dict(data: DataFile, structure: Structure, tokens: TokenReport | None) -
 def _sampled(row: Row) -> dict[str, object]:
     """A row to read: beginnings only, because one row may be a whole book."""
     messages = [
-        {**message, "content": _beginning(message["content"])}
-        for message in row.as_dicts()[:_SAMPLE_MESSAGES]
+        {**message.as_dict(), "content": _beginning(message.content)}
+        for message in row.messages[:_SAMPLE_MESSAGES]
     ]
     num_more = len(row.messages) - len(messages)
     return {

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
 from engine.findings import Finding
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Container = Literal["json", "jsonl", "csv", "parquet"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn: `role` is system, user or assistant; `content` is text, never None."""
+    """One turn: `content` is text, never None.
+
+    `tool_calls` is the JSON text of the calls an assistant makes in OpenAI's form (a list of
+    {"type": "function", "function": {"name", "arguments"}}), empty where it makes none; the answer
+    of a tool is a turn of role tool.
+    """
 
     role: Role
     content: str
+    tool_calls: str = ""
 
-    def as_dict(self) -> dict[str, str]:
-        return {"role": self.role, "content": self.content}
+    def as_dict(self) -> dict[str, object]:
+        said: dict[str, object] = {"role": self.role, "content": self.content}
+        return {**said, "tool_calls": json.loads(self.tool_calls)} if self.tool_calls else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +35,16 @@ class Row:
     """One conversation that can be trained on.
 
     `record` counts all records of the file from 0; `line` is the 1-based line where the record
-    begins, 0 in containers without lines (Parquet).
+    begins, 0 in containers without lines (Parquet). `rejected` are the turns of the worse answer
+    in a preference pair, which stand in place of the last assistant turns of `messages`; `tools`
+    is the JSON text of the tools offered to the model, as a list of OpenAI's descriptions.
     """
 
     messages: tuple[Message, ...]
     record: int
     line: int
+    rejected: tuple[Message, ...] = ()
+    tools: str = ""
 
     @property
     def user_text(self) -> str:
@@ -42,7 +54,7 @@ class Row:
     def answer_text(self) -> str:
         return "\n".join(m.content for m in self.messages if m.role == "assistant")
 
-    def as_dicts(self) -> list[dict[str, str]]:
+    def as_dicts(self) -> list[dict[str, object]]:
         return [message.as_dict() for message in self.messages]
 
 

@@ -25,7 +25,7 @@ class Question:
     messages: tuple[Message, ...]
     reference: str
 
-    def as_dicts(self) -> list[dict[str, str]]:
+    def as_dicts(self) -> list[dict[str, object]]:
         return [message.as_dict() for message in self.messages]
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,9 @@ class Answer:
     hit_limit: bool
 
 
-def prompt_ids(tokenizer: Any, template: Template, messages: Sequence[dict[str, str]]) -> list[int]:
+def prompt_ids(
+    tokenizer: Any, template: Template, messages: Sequence[Mapping[str, object]]
+) -> list[int]:
     """Token ids of the conversation up to where the assistant speaks."""
     text = tokenizer.apply_chat_template(
         list(messages), chat_template=template.source, add_generation_prompt=True, tokenize=False
@@ -45,7 +47,7 @@ def answer(
     model: Any,
     tokenizer: Any,
     template: Template,
-    messages: Sequence[dict[str, str]],
+    messages: Sequence[Mapping[str, object]],
     *,
     max_new_tokens: int,
     on_text: Callable[[str], None] | None = None,

@@ -38,7 +38,7 @@ _NO_EFFECT = 1e-6
 class Reference:
     """The trained model's word: logits of tuned and base, (positions, vocabulary) per prompt."""
 
-    conversations: list[list[dict[str, str]]]
+    conversations: list[list[dict[str, object]]]
     prompts: list[list[int]]
     sequences: list[list[int]]
     tuned: list[torch.Tensor]

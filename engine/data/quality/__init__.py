@@ -1,0 +1,1 @@
+"""What is wrong with the rows of a data file, found without a model."""
