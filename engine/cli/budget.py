@@ -6,7 +6,8 @@ With --json the envelope's `data` holds:
   taken_gib, free_gib),
   components (GiB of each at the training peak), phases (load, train, eval, save: moment,
   tensors_gib, reserved_gib, process_gib, components), ram_gib, disk_gib (download, checkpoint,
-  checkpoints, adapter, merged), fixes (says, sets, cost, peak_gib, fits, is_tight, step_time,
+  checkpoints, adapter, merged), stages (download, load, train, save, merge: name, ram_gib, disk_gib
+  that it adds), fixes (says, sets, cost, peak_gib, fits, is_tight, step_time,
   gives_up), suggested (path, value, why: what this card asks for where nothing was chosen);
   time and money (see budget_cost); with --frontier also frontier, with --cards cards and
   smallest_card; with --simulate, where it

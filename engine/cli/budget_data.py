@@ -27,6 +27,10 @@ def budget_data(spec: Spec, budget: Budget, fixes: list[Remedy]) -> dict[str, ob
         },
         "ram_gib": storage.host_ram / GIB,
         "disk_gib": {name: getattr(storage, name) / GIB for name in disk},
+        "stages": [
+            {"name": stage.name, "ram_gib": stage.ram / GIB, "disk_gib": stage.disk / GIB}
+            for stage in budget.stages
+        ],
         "fixes": [asdict(fix) for fix in fixes],
     }
 

@@ -34,11 +34,12 @@ def print_budget(spec: Spec, budget: Budget, fixes: list[Remedy], findings: list
     print(_row("reserved", [phase.reserved_bytes for phase in budget.phases]))
     print(_row("process", [phase.process_bytes for phase in budget.phases]))
     print(f"\nTraining is highest at: {budget.phase('train').moment}")
+    print(f"\n{'GiB':<18}" + "".join(f"{stage.name:>9}" for stage in budget.stages))
+    print(_row("RAM", [stage.ram for stage in budget.stages]))
+    print(_row("disk, added", [stage.disk for stage in budget.stages]))
     print(
-        f"RAM {storage.host_ram / GIB:.1f} GiB; disk: download {storage.download / GIB:.1f}, "
-        f"checkpoints {storage.checkpoints / GIB:.1f} "
-        f"({spec.save.keep + 2} of {storage.checkpoint / GIB:.2f}), "
-        f"merged export {storage.merged / GIB:.1f} GiB\n"
+        f"Checkpoints: {spec.save.keep + 2} of {storage.checkpoint / GIB:.2f} GiB at once. "
+        "A merge runs in RAM, not on the card.\n"
     )
     print_findings(findings)
     for fix in fixes:

@@ -7,11 +7,12 @@ from typing import Literal
 
 from engine.findings import Finding
 from engine.memory.cards import Card
-from engine.memory.storage import Storage
+from engine.memory.storage import Stage, Storage
 
 GIB = 2**30
 Tier = Literal["estimate", "simulate"]
-PhaseName = Literal["load", "train", "eval", "save", "merge"]
+# Merging is no phase of the card: it happens in RAM (see engine.memory.storage.Stage).
+PhaseName = Literal["load", "train", "eval", "save"]
 
 # in the order of the table; what torch's tensors hold comes first
 TENSOR_COMPONENTS = (
@@ -96,6 +97,12 @@ class Budget:
     @property
     def is_tight(self) -> bool:
         return self.fits and self.peak.total_bytes + self.spread_bytes > self.card.usable_gib * GIB
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """RAM and disk from the download to the export; on a CPU the model itself lies in RAM."""
+        held = 0 if self.card.is_gpu else self.phase("train").tensor_bytes
+        return self.storage.stages(held)
 
     def phase(self, name: PhaseName) -> Phase:
         return next(phase for phase in self.phases if phase.name == name)

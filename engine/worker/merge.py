@@ -19,12 +19,11 @@ from transformers.integrations.bitsandbytes import dequantize_bnb_weight
 from engine.doctor.cgroup import memory_limit
 from engine.errors import EXIT_NO, EXIT_OOM, TailfinError
 from engine.evaluate.delivered import Delivered
+from engine.memory.storage import MERGE_HEADROOM
 from engine.worker.companions import stored_dtype
 from engine.worker.trained import Listener, load_as_trained
 
 _MAX_SHARD = "5GB"
-# The weights, one layer's update beside them, and what the process holds anyway.
-_HEADROOM = 1.3
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -84,9 +83,9 @@ def working_dtype(base: Path, dtype: str, free_bytes: int) -> str:
 
     Raises TailfinError where not even the result fits.
     """
-    if free_bytes > _HEADROOM * size_as(base, "float32"):
+    if free_bytes > MERGE_HEADROOM * size_as(base, "float32"):
         return "float32"
-    needed = int(_HEADROOM * size_as(base, dtype))
+    needed = int(MERGE_HEADROOM * size_as(base, dtype))
     if free_bytes > needed:
         return dtype
     raise TailfinError(

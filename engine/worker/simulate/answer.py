@@ -88,10 +88,13 @@ def _storage(trace: Trace, setting: Setting) -> Storage:
     result = sizes["adapter"] if setting.adapts else num_base * item
     checkpoint = result + sizes["optimizer"]
     return Storage(
-        host_ram=CPU_BASELINE_BYTES + result,
+        bare_ram=CPU_BASELINE_BYTES,
+        largest=0,
+        paged=0,
+        result=result,
         download=num_base * 2,
         checkpoint=checkpoint,
         checkpoints=checkpoint * (setting.spec.save.keep + 2),
-        adapter=result if setting.adapts else 0,
         merged=num_base * (2 if setting.adapts else item),
+        adapts=setting.adapts,
     )
