@@ -29,6 +29,13 @@ class Price:
         """What so long costs, such as `$1.27` or `8.90 yuan`."""
         return self.amount(self.cost(seconds))
 
+    @property
+    def typed(self) -> str:
+        """The price as a person would type it again."""
+        return (
+            f"{self.per_hour:g}" if self.currency == "$" else f"{self.per_hour:g} {self.currency}"
+        )
+
     def amount(self, amount: float) -> str:
         text = f"{amount:,.2f}"
         return f"{text} {self.currency}" if self.currency.isalpha() else f"{self.currency}{text}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.main import main
+from engine.cost.price import Price, read_price
 from engine.errors import TailfinError
 from engine.runs.create import spec_text
 from engine.runs.store import RunFolder
@@ -258,3 +259,28 @@ def test_every_size_shows_the_facts_and_the_way_on(size: tuple[int, int], tmp_pa
             assert "End. Up goes back" in screen_text(app)
 
     drive(act, app=app, size=size)
+
+
+def test_the_price_of_an_hour_is_typed_once_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("TAILFIN_PRICE_PER_HOUR", raising=False)
+    app = opened(known(demo_draft()), tmp_path)
+
+    async def act(_: TailfinApp, pilot: Keys) -> None:
+        await told(app, pilot, "for checkpoints and exports")
+        await pilot.press("p")
+        await until(app, pilot, "Price of an hour")
+        await pilot.press(*"cheap", "enter")
+        await until(app, pilot, "'cheap' is not a price per hour.")
+        await pilot.press(*["backspace"] * 5, *"0.79 EUR", "enter")
+        await told(app, pilot, "for checkpoints and exports")
+        assert read_price() == Price(0.79, "EUR")
+        await pilot.press("p")
+        await until(app, pilot, "Price of an hour")
+        await pilot.press(*["backspace"] * 8, "enter")
+        await told(app, pilot, "for checkpoints and exports")
+        assert read_price() is None
+
+    drive(act, app=app)

@@ -52,6 +52,7 @@ class ReviewPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy_command", "copy the command"),
         Binding("f", "show_file", "spec file"),
+        Binding("p", "price", "price of an hour"),
     ]
 
     def __init__(self, draft: Draft) -> None:
@@ -122,7 +123,8 @@ class ReviewPane(Pane):
             "Everything that will be run, before it is run. Enter starts the training as a process "
             "of its own: it goes on when you leave, and when the connection is lost.",
             "c copies the command that starts the same run without screens; f shows the spec file "
-            "that the run keeps. Esc goes back to change anything.",
+            "that the run keeps; p takes the price of an hour, for costs beside times. Esc goes "
+            "back to change anything.",
         ]
 
     # Keys.
@@ -147,6 +149,15 @@ class ReviewPane(Pane):
 
     def action_copy_command(self) -> None:
         self._say(copy(self.app, self._command()))
+
+    def action_price(self) -> None:
+        from tui.screens.price import PriceScreen
+
+        def look_again(is_changed: bool | None) -> None:
+            if is_changed:
+                self.ask("outlook", self._look)
+
+        self.app.push_screen(PriceScreen(), look_again)
 
     def action_show_file(self) -> None:
         from engine.runs.create import spec_text
