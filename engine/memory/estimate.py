@@ -73,7 +73,8 @@ def estimate(
         layer_gradients=_layer_gradients(shape, recipe, layers),
         other_gradients=static.gradients - sum(_layer_gradients(shape, recipe, layers)),
     )
-    step = Moment("optimizer step", (0, optimizer.transient, static.gradients, 0))
+    working = optimizer.transient + recipe.blas_workspace  # cuBLAS keeps its buffers for good
+    step = Moment("optimizer step", (0, working, static.gradients, 0))
     phases = (
         static.phase("load", _loading(shape, recipe), card, has_optimizer=False),
         static.phase("train", max(*moments, step, key=lambda m: m.total), card),

@@ -65,9 +65,10 @@ def _bitsandbytes(
 
 def _adafactor(tensors: Sequence[Trained], recipe: Recipe) -> OptimizerBytes:
     # transformers/optimization.py Adafactor.step: factored second moment in float32; gradient and
-    # weight in float32 where they are not, then the squared gradient and the sum with epsilon
-    states = largest = 0
-    for tensor in tensors:
+    # weight in float32 where they are not, then the squared gradient and the sum with epsilon,
+    # while the update of the tensor before is still held by its name
+    states = largest = before = 0
+    for tensor in sorted(tensors, key=lambda one: not one.is_embedding):  # the model's own order
         if len(tensor.dims) >= 2:
             outer = tensor.elements // (tensor.dims[-1] * tensor.dims[-2])
             parts: tuple[int, ...] = (outer * tensor.dims[-2], outer * tensor.dims[-1])
@@ -76,7 +77,9 @@ def _adafactor(tensors: Sequence[Trained], recipe: Recipe) -> OptimizerBytes:
         # and the root mean square of the weight, one number
         states += tensor.count * sum(_rounded(4 * part, recipe) for part in (*parts, 1))
         copies = 2 if tensor.item == 4 else 4
-        largest = max(largest, copies * 4 * tensor.elements)
+        largest = max(largest, copies * 4 * tensor.elements + before)
+        if len(tensor.dims) >= 2:  # vectors come last, in a group without weight decay
+            before = 4 * tensor.elements
     return OptimizerBytes(states, 0, largest)
 
 

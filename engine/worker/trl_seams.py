@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from transformers import PrinterCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import SFTTrainer
 
 from engine.worker.job import Job
@@ -20,6 +20,20 @@ from engine.worker.sums import TokenSums
 
 # The fused head's outputs that carry the metrics (trl/kernels/chunked_logprob.py, 1.16).
 OUTPUT_FIELDS = ("label_mask", "log_probs", "is_top1", "entropy")
+
+
+class _EndAtTrainedLayers(TrainerCallback):
+    """Lets the backward pass end at the lowest trained layer when the layers below are frozen.
+
+    Where layers are recomputed, transformers 5.23 asks for a gradient of the embedding's output
+    (`PreTrainedModel.activation_checkpointing_enable`), which only adapters need: backward would
+    recompute and pass all frozen layers for gradients that nobody takes.
+    """
+
+    def on_train_begin(
+        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        model.disable_input_require_grads()
 
 
 class Trainer(SFTTrainer):
@@ -33,6 +47,8 @@ class Trainer(SFTTrainer):
     def __init__(
         self, *args: Any, job: Job, sums: TokenSums, eval_sums: TokenSums, **kwargs: Any
     ) -> None:
+        if kwargs.get("peft_config") is None:
+            kwargs["callbacks"] = [_EndAtTrainedLayers(), *(kwargs.get("callbacks") or ())]
         super().__init__(*args, **kwargs)
         self._job = job
         self._sums = (sums, eval_sums)

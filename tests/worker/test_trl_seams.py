@@ -23,6 +23,7 @@ from engine.runs.store import RunFolder
 from engine.spec import Spec
 from engine.worker.arguments import sft_arguments
 from engine.worker.job import Job
+from engine.worker.load import choose_trained
 from engine.worker.sums import TokenSums
 from engine.worker.trl_seams import OUTPUT_FIELDS, Trainer, total_steps
 from engine.worker.virtual_vram import ENVIRONMENT, virtual_vram
@@ -189,6 +190,30 @@ def test_a_nan_is_logged_as_a_nan_and_said(tmp_path: Path) -> None:
     assert all(math.isnan(step.loss) for step in _steps(events)) and _steps(events)
     notices = [e.body for e in events if e.body.kind == "notice"]
     assert [n.id for n in notices] == ["train.nan"]  # type: ignore[union-attr]
+
+
+def test_the_backward_pass_ends_at_the_lowest_trained_layer(tmp_path: Path) -> None:
+    model = _model()
+    choose_trained(model, "freeze", 1)
+    passed: list[int] = []
+
+    def watch(number: int) -> Any:
+        def arrived(_gradient: Any) -> None:
+            passed.append(number)
+
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            if output.requires_grad and torch.is_grad_enabled():
+                output.register_hook(arrived)
+
+        return hook
+
+    for number, layer in enumerate(model.model.layers):
+        layer.register_forward_hook(watch(number))
+    spec = _spec(method="freeze", trainable_layers=1, gradient_checkpointing=True, max_steps=1)
+    before = model.model.layers[1].mlp.up_proj.weight.clone()
+    _trainer(tmp_path, model, spec, has_eval=False).train()
+    assert set(passed) == {1}
+    assert not torch.equal(before, model.model.layers[1].mlp.up_proj.weight)
 
 
 def test_steps_are_counted_as_the_trainer_counts_them(tmp_path: Path) -> None:

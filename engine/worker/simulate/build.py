@@ -69,6 +69,8 @@ def build_model(config: dict[str, Any], setting: Setting) -> Any:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if setting.adapts:
             model.enable_input_require_grads()
+        else:  # as engine.worker.trl_seams does
+            model.disable_input_require_grads()
     if setting.bits:
         for name, parameter in model.named_parameters():
             if parameter.requires_grad and "lora_magnitude_vector" not in name:
