@@ -40,7 +40,7 @@ gpu-bench: python
 	-@$(VENV)/tailfin doctor --deep --record $(BOX)
 	@$(VENV)/python -m tests.benchmarks.bench_doctor
 	@$(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py --device cuda --hidden 2048 --length 1024
-	@$(VENV)/python -m tests.benchmarks.gpu.grid --minutes 9
+	@$(VENV)/python -m tests.benchmarks.gpu.grid --minutes 9 --keep profiles/measured.toml
 
 # profiles/starting_points.toml anew, after a change to the estimate, the suggestions or the cards.
 starting-points: python

@@ -106,5 +106,5 @@ def test_the_command_answers_from_the_table_or_anew(card: str) -> None:
         cwd=ROOT,
         check=True,
     ).stdout
-    assert "no row was measured" in text
+    assert "No row was measured" in text
     assert f"{rows[0]['peak_gib']:.2f}" in text

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.cli.output import print_json
 
 if TYPE_CHECKING:
+    from engine.measured_rows import MeasuredRow
     from engine.starting_points import StartingPoint
 
 _WORDS = {"fits": "OK", "tight": "tight", "no": "does not fit"}
@@ -23,7 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from engine.errors import TailfinError
-    from engine.memory.cards import find_card
+    from engine.measured_rows import measured_rows
+    from engine.memory.cards import card_of_driver, find_card
     from engine.starting_points import kept_points, known_models, models_of_size, starting_points
 
     models = models_of_size(args.model_size) if args.model_size else list(known_models())
@@ -38,11 +40,18 @@ def run(args: argparse.Namespace) -> int:
         if card is None:
             raise TailfinError("The table has no rows.", "Make it: make starting-points")
         found = starting_points(models, [card])
+    measured = [
+        row
+        for row in measured_rows()
+        if row.model in names and (card is None or card_of_driver(row.card) == card)
+    ]
     if args.json:
         rows = [asdict(point) for point in found]
-        print_json("profiles", ok=True, data={"starting_points": rows})
+        told = {"starting_points": rows, "measured": [asdict(row) for row in measured]}
+        print_json("profiles", ok=True, data=told)
     else:
         _print(found)
+        _print_measured(measured)
     return 0
 
 
@@ -59,4 +68,18 @@ def _print(found: list[StartingPoint]) -> None:
             f"{one.model:<18}{one.card:<24}{one.method:<8}{one.length:>7}{batch:>9}{recompute:>11}"
             f"{one.peak_gib:>8.2f}{one.headroom_gib:>8.2f}  {_WORDS[one.verdict]}{mark}"
         )
-    print("\nPeaks are estimates of the whole process; no row was measured on its card.")
+    print("\nPeaks are estimates of the whole process.")
+
+
+def _print_measured(rows: list[MeasuredRow]) -> None:
+    if not rows:
+        print("No row was measured on such a card (make gpu-bench measures and keeps them).")
+        return
+    print("\nMeasured, process in GiB (foretold):")
+    for row in rows:
+        took = f"{row.process_gib:.2f}" if row.fits else "out of memory"
+        size = f" limited to {row.card_gib:g} GiB" if row.card_gib else ""
+        print(
+            f"  {row.model:<18}{row.method:<8}{row.micro_batch} x {row.length:<7}"
+            f"{took} ({row.foretold_process_gib:.2f})  {row.card}{size}, {row.stack}, {row.date}"
+        )

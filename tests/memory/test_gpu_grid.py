@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from engine.cli.main import main
+from engine.measured_rows import read_measured
 from engine.memory.cards import find_card
 from tests.benchmarks.gpu import grid
 from tests.benchmarks.gpu.rows import CONFIGS, GridRow
@@ -49,3 +52,30 @@ def test_rows_are_measured_kept_and_not_measured_twice(
     assert "mean error" in capsys.readouterr().out
     assert grid.main(["--device", "cpu", "--out", str(file)]) == 0
     assert file.read_text() == before
+
+
+def test_measured_rows_are_kept_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures are made up; what is tested is that they arrive unchanged."""
+    first = next(rows())
+    said = grid.foretold(first, CARD)
+    told = {
+        "row": asdict(first), "date": "2026-01-02", "foretold": said,
+        "device": "NVIDIA H200", "torch": "2.13.0", "fits": True,
+        "tensors_gib": 1.25, "reserved_gib": 1.5, "process_gib": 2.0,
+    }  # fmt: skip
+    out, kept = tmp_path / "grid.jsonl", tmp_path / "measured.toml"
+    out.write_text(json.dumps(told) + "\n")
+    assert grid.main(["--minutes", "0", "--out", str(out), "--keep", str(kept)]) == 0
+    (row,) = read_measured(kept)
+    assert (row.card, row.process_gib, row.date) == ("NVIDIA H200", 2.0, "2026-01-02")
+    assert row.foretold_process_gib == round(said["process_gib"], 3)
+    monkeypatch.setattr("engine.measured_rows.measured_rows", lambda: (row,))
+    capsys.readouterr()
+    assert main(["profiles", "--card", "H200", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["measured"] == [asdict(row)]
+    assert main(["profiles", "--card", "H200"]) == 0
+    assert "2.00 (" in capsys.readouterr().out
+    assert main(["profiles", "--card", "T4"]) == 0
+    assert "No row was measured on such a card" in capsys.readouterr().out

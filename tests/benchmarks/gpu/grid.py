@@ -1,9 +1,11 @@
 """The GPU grid: what is foretold of real configs beside what a card measures.
 
     python -m tests.benchmarks.gpu.grid [--minutes 9] [--out build/gpu-grid.jsonl] [--dry-run]
+                                        [--keep profiles/measured.toml]
 
 Each row runs in a process of its own and is appended to the file when it is done; rows that are
-there already are left out the next time. With --dry-run only the predictions are printed.
+there already are left out the next time. With --dry-run only the predictions are printed. --keep
+writes all rows of the file as the table that `tailfin profiles` shows.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from engine.measured_rows import MeasuredRow, write_measured
 from engine.memory.calibration import Comparison, Figure, summarise
 from engine.memory.cards import Card, find_card
 from engine.memory.device import this_device
@@ -36,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--card", default="H200", help="whose predictions a dry run prints")
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--keep", type=Path, help="table to write, such as profiles/measured.toml")
     parser.add_argument("--only", help="rows whose description contains this")
     args = parser.parse_args(argv)
     rows = [row for row in grid() if not args.only or args.only in row.key]
@@ -54,13 +59,22 @@ def main(argv: list[str] | None = None) -> int:
         if time.monotonic() > deadline:
             print("The time is up; the same command goes on with the next row.")
             break
-        told = {"row": asdict(row), "foretold": foretold(row, card), **_run(row, args.device)}
+        told = {
+            "row": asdict(row),
+            "date": date.today().isoformat(),
+            "foretold": foretold(row, card),
+            **_run(row, args.device),
+        }
         done[row.key] = told
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with args.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(told) + "\n")
         print(f"{row.key:<58} {_words(told['foretold'])}  measured {_words(told)}", flush=True)
-    _table([told for told in done.values() if "error" not in told])
+    told_rows = [told for told in done.values() if "error" not in told]
+    _table(told_rows)
+    if args.keep:
+        write_measured([_measured(told) for told in told_rows], args.keep)
+        print(f"{len(told_rows)} rows kept in {args.keep}")
     return 0
 
 
@@ -73,6 +87,27 @@ def foretold(row: GridRow, card: Card) -> dict[str, Any]:
     return {"fits": budget.fits} | {
         f"{tier}_gib": size / 2**30 for tier, size in zip(_TIERS, sizes, strict=True)
     }
+
+
+def _measured(told: dict[str, Any]) -> MeasuredRow:
+    row, said = GridRow(**told["row"]), told["foretold"]
+    return MeasuredRow(
+        card=told["device"],
+        stack=f"torch {told['torch']}",
+        date=told["date"],
+        model=row.model,
+        method=row.method,
+        length=row.length,
+        micro_batch=row.micro_batch,
+        gradient_checkpointing=row.checkpointing,
+        attention=row.attention,
+        double_quant=row.double_quant,
+        card_gib=row.card_gib,
+        fits=told["fits"],
+        foretold_fits=said["fits"],
+        **{f"{tier}_gib": round(told.get(f"{tier}_gib") or 0.0, 3) for tier in _TIERS},
+        **{f"foretold_{tier}_gib": round(said[f"{tier}_gib"], 3) for tier in _TIERS},
+    )
 
 
 def _run(row: GridRow, device: str) -> dict[str, Any]:
