@@ -70,9 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.calibration:
         return budget_calibration.run(args)
-    if args.spec is None and args.data is None:
-        args.sets = ["data.path=unnamed", *args.sets]  # the budget does not open it
-    resolved = resolve_spec(args)
+    resolved = _resolved(args)
     spec = resolved.spec
     source = read_config(spec.model.path, spec.model.revision)
     shape = _shape(source, may_be_unknown=args.simulate)
@@ -82,17 +80,16 @@ def run(args: argparse.Namespace) -> int:
     if source.note:
         findings.append(Finding("budget.source", "info", source.note, where=source.where))
     estimated = estimate(shape, spec, length, card, download=source.download) if shape else None
-    budget, answer = estimated, None
-    if args.simulate:
-        answer = budget_simulate.simulated(source.config, spec, length, card)
-        findings += budget_simulate.findings_of(answer)
-        if isinstance(answer, Simulation):
-            budget = budget_of(answer, estimated)
+    simulating = budget_simulate.Simulating(source.config, length, card) if args.simulate else None
+    answer = simulating.step(spec) if simulating else None
+    findings += budget_simulate.findings_of(answer) if answer else []
+    budget = budget_of(answer, estimated) if isinstance(answer, Simulation) else estimated
     if budget is None:
         raise _unknown(source, findings)
     findings += budget.findings
-    needs_help = shape is not None and (not budget.fits or budget.is_tight)
+    needs_help = not budget.fits or budget.is_tight
     fixes = remedies(shape, spec, estimated) if needs_help and shape and estimated else []
+    fixes = simulating.fixes(spec, fixes) if simulating else fixes
     suggested = suggest(spec, shape, length, card, fixed=_chosen(resolved)) if shape else ()
     findings.append(verdict(budget, fixes))
     ok = not any_fail(findings)
@@ -101,14 +98,20 @@ def run(args: argparse.Namespace) -> int:
         more |= budget_simulate.data_of(answer, estimated)
         lines = [*budget_simulate.lines_of(answer, estimated), *lines]
     if args.json:
-        data = budget_data(spec, budget, fixes) | {"suggested": [asdict(one) for one in suggested]}
-        data |= more
+        told = [asdict(one) for one in suggested]
+        data = budget_data(spec, budget, fixes) | {"suggested": told} | more
         print_json("budget", ok=ok, data=data, findings=findings)
     else:
         print_budget(spec, budget, fixes, findings)
         print_suggested(suggested, card)
         print("\n".join(lines), end="\n" if lines else "")
     return EXIT_DONE if ok else EXIT_NO
+
+
+def _resolved(args: argparse.Namespace) -> Resolved:
+    if args.spec is None and args.data is None:
+        args.sets = ["data.path=unnamed", *args.sets]  # the budget does not open it
+    return resolve_spec(args)
 
 
 def _shape(source: ModelConfig, *, may_be_unknown: bool) -> ModelShape | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.cli.output import note
 from engine.findings import Finding
 
 if TYPE_CHECKING:
     from engine.memory.budget import Budget
     from engine.memory.cards import Card
+    from engine.memory.remedies import Remedy
     from engine.memory.simulator import Answer
     from engine.spec import Spec
 
@@ -23,18 +26,47 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def simulated(config: Mapping[str, object], spec: Spec, length: int, card: Card) -> Answer:
-    """Start a worker, have the step simulated, end the worker."""
-    from engine.cli.output import note
-    from engine.memory.simulator import NoSimulation, Simulator, Wish
+class Simulating:
+    """One warm worker for the step and for the changes that would make it fit."""
 
-    note("Simulating the training step ...")
-    simulator = Simulator()
-    try:
-        found = simulator.answer(Wish(config, spec, length, card))
-    finally:
-        simulator.close()
-    return found or NoSimulation("The simulation was given up.", "The estimate stands.")
+    def __init__(self, config: Mapping[str, object], length: int, card: Card) -> None:
+        from engine.memory.simulator import Simulator
+
+        self._config, self._length, self._card = config, length, card
+        self._simulator = Simulator()
+
+    def step(self, spec: Spec) -> Answer:
+        from engine.memory.simulator import NoSimulation
+
+        note("Simulating the training step ...")
+        return self._ask(spec) or NoSimulation(
+            "The simulation was given up.", "The estimate stands."
+        )
+
+    def fixes(self, spec: Spec, found: Sequence[Remedy]) -> list[Remedy]:
+        """The changes with their simulated peaks; the estimate's where one cannot be simulated."""
+        return [
+            self._fix(spec, fix, f"change {n} of {len(found)}") for n, fix in enumerate(found, 1)
+        ]
+
+    def _fix(self, spec: Spec, fix: Remedy, which: str) -> Remedy:
+        from engine.memory.simulation import Simulation
+        from engine.settings import layer, parse_set
+
+        note(f"Simulating {which}: {fix.says} ...")
+        before = spec.model_dump(exclude_unset=True)
+        changed = layer([("change", parse_set(fix.sets)), ("you", before)]).spec
+        answer = self._ask(changed)
+        if not isinstance(answer, Simulation):
+            return fix
+        made = answer.budget
+        return replace(fix, peak_gib=made.peak_gib, fits=made.fits, is_tight=made.is_tight)
+
+    def _ask(self, spec: Spec) -> Answer | None:
+        from engine.memory.simulator import Wish
+
+        length = spec.data.max_length or self._length
+        return self._simulator.answer(Wish(self._config, spec, length, self._card))
 
 
 def findings_of(answer: Answer) -> list[Finding]:

@@ -40,6 +40,21 @@ def test_the_simulation_stands_beside_the_estimate(capsys: pytest.CaptureFixture
     assert isinstance(data["not_modelled"], list) and data["assumptions"]
 
 
+@pytest.mark.slow
+def test_a_fix_that_is_applied_needs_what_was_said(capsys: pytest.CaptureFixture[str]) -> None:
+    usual = ["budget", "--model", MODEL, "--max-length", "2048", "--gpu-gib", "0.88"]
+    usual += ["--set", "train.micro_batch=8", "--simulate", "--json"]
+    assert main(usual) == 1
+    fixes = _answer(capsys)["data"]["fixes"]
+    assert [fix["fits"] for fix in fixes] == sorted((fix["fits"] for fix in fixes), reverse=True)
+    first = fixes[0]
+    sets = [word for one in first["sets"] for word in ("--set", one)]
+    main([word for word in usual if word != "train.micro_batch=8" and word != "--set"] + sets)
+    again = _answer(capsys)["data"]
+    assert again["peak_gib"] == pytest.approx(first["peak_gib"], rel=1e-9)
+    assert again["fits"] is first["fits"]
+
+
 def test_without_a_stack_the_estimate_answers_and_the_fix_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
