@@ -49,7 +49,7 @@ def test_a_fix_that_is_applied_needs_what_was_said(capsys: pytest.CaptureFixture
     assert [fix["fits"] for fix in fixes] == sorted((fix["fits"] for fix in fixes), reverse=True)
     first = fixes[0]
     sets = [word for one in first["sets"] for word in ("--set", one)]
-    main([word for word in usual if word != "train.micro_batch=8" and word != "--set"] + sets)
+    main([word for word in usual if word not in {"train.micro_batch=8", "--set"}] + sets)
     again = _answer(capsys)["data"]
     assert again["peak_gib"] == pytest.approx(first["peak_gib"], rel=1e-9)
     assert again["fits"] is first["fits"]
