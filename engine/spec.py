@@ -11,7 +11,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Method = Literal["lora", "qlora", "full", "freeze"]
-DataFormat = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "columns"]
+DataFormat = Literal[
+    "auto",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "prompt_completion",
+    "preference",
+    "judged",
+    "squad",
+    "columns",
+]
 Schedule = Literal["cosine", "linear", "constant", "constant_with_warmup", "polynomial"]
 Optimizer = Literal[
     "adamw", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "lion_8bit", "adafactor", "sgd"
@@ -57,7 +67,7 @@ class DataSpec(BaseModel):
     model_config = _CONFIG
 
     path: Annotated[str, Field(min_length=1)]
-    """File of chat rows: JSON, JSONL, CSV or Parquet."""
+    """Chat rows: JSON, JSONL, CSV, TSV or Parquet, also as .gz or .zst, or a folder of them."""
     format: DataFormat = "auto"
     """Row layout; auto recognises it by content and stops where two readings are possible."""
     columns: dict[str, str] = Field(default_factory=dict)

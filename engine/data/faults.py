@@ -55,8 +55,35 @@ KINDS: dict[str, Kind] = {
         "had turns out of order",
         f"Order them: system at most once and first, then user and assistant in turn, {_SKIP}",
     ),
-    "tool-call": Kind(
-        "fail", "had tool calls, which are not supported", f"Turn them into text, {_SKIP}"
+    "not-text": Kind(
+        "fail",
+        "had an image, sound or file in a turn, which a language model cannot read",
+        f"Put its content into words, {_SKIP}",
+    ),
+    "pair-differs": Kind(
+        "fail",
+        "had a better and a worse answer to different prompts",
+        f"Give both answers the same prompt, {_SKIP}",
+    ),
+    "unwanted-answer": Kind(
+        "warn",
+        "had an answer marked as unwanted (label false) and was left out",
+        "Only wanted answers are trained here; preference training is another method.",
+    ),
+    "no-known-answer": Kind(
+        "warn",
+        "had no answer in its passage and was left out",
+        "Write what the model should say then, such as: The text does not say.",
+    ),
+    "ends-on-tool": Kind(
+        "warn",
+        "ended on what a tool said, with no answer after it",
+        "Add the answer or drop the last call; earlier answers are trained.",
+    ),
+    "rejected-answers": Kind(
+        "info",
+        "had a worse answer beside the better one; only the better one is trained",
+        "",
     ),
     "broken-text": Kind(
         "fail", "had a broken character (half a surrogate pair)", f"Repair the text, {_SKIP}"

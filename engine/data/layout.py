@@ -18,11 +18,17 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "sharegpt": ("conversations",),
     "alpaca": ("instruction", "output"),
     "prompt_completion": ("prompt", "completion"),
+    "preference": ("chosen", "rejected"),
+    "judged": ("prompt", "completion", "label"),
+    "squad": ("context", "question", "answers"),
+    "text": ("text",),
 }
+# A layout whose fields are among those of a fuller one gives way to it where both fit.
+_GIVES_WAY = {"prompt_completion": "judged"}
 # layout -> part of a row -> field that holds it
 PARTS: dict[str, dict[str, str]] = {
-    "messages": {"turns": "messages", "system": "system"},
-    "sharegpt": {"turns": "conversations", "system": "system"},
+    "messages": {"turns": "messages", "system": "system", "tools": "tools"},
+    "sharegpt": {"turns": "conversations", "system": "system", "tools": "tools"},
     "alpaca": {
         "prompt": "instruction",
         "input": "input",
@@ -31,6 +37,20 @@ PARTS: dict[str, dict[str, str]] = {
         "history": "history",
     },
     "prompt_completion": {"prompt": "prompt", "completion": "completion", "system": "system"},
+    "preference": {
+        "prompt": "prompt",
+        "completion": "chosen",
+        "rejected": "rejected",
+        "system": "system",
+    },
+    "judged": {
+        "prompt": "prompt",
+        "completion": "completion",
+        "label": "label",
+        "system": "system",
+    },
+    "squad": {"prompt": "question", "context": "context", "completion": "answers"},
+    "text": {"text": "text"},
 }
 # From this share of rows on, rows of another layout are strays of a file and not a mixture.
 _MAIN_SHARE = 0.8
@@ -115,7 +135,12 @@ def _readings(value: Mapping[str, object]) -> list[str]:
     """Layouts whose required fields are there; null fields count only where nothing else fits."""
     filled = {key for key, inner in value.items() if inner is not None}
     found = [name for name, needed in REQUIRED.items() if filled.issuperset(needed)]
-    return found or [name for name, needed in REQUIRED.items() if value.keys() >= set(needed)]
+    found = found or [name for name, needed in REQUIRED.items() if value.keys() >= set(needed)]
+    if "judged" in found and not isinstance(value["label"], bool):
+        found.remove("judged")  # a class of the row, not a verdict on the answer
+    found = [name for name in found if _GIVES_WAY.get(name) not in found]
+    # Many sets carry the rendered row as `text` beside its parts.
+    return [name for name in found if name != "text"] or found
 
 
 def _shares(value: Mapping[str, object], name: str) -> bool:

@@ -159,8 +159,6 @@ def _no_proposal(names: Sequence[str], path: str, where: str) -> TailfinError:
     if "input_ids" in names:
         said = "hold token ids, not text"
         action = "Give the text the tokens were made from."
-    elif {"chosen", "rejected"} <= set(names):
-        said = "are preference pairs, which this version does not train on"
     elif len(names) == 1:
         said = "are a single column, so question and answer cannot be told apart"
         action = "Write prompt and completion into two columns, or give messages."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data.content import decode, is_parquet, load_bytes
-from engine.data.conversation import parse_cell, read_messages
+from engine.data.conversation import read_messages
 from engine.data.csv_text import read_csv
 from engine.data.faults import Fault, RowFault, group_faults
 from engine.data.json_text import looks_like_json, read_json
@@ -15,6 +15,7 @@ from engine.data.layout import KNOWN_FIELDS, Layout, all_columns, decide_layout,
 from engine.data.parquet_file import read_parquet
 from engine.data.rows import Container, DataFile, Record, Row
 from engine.data.text import shown
+from engine.data.values import parse_cell
 from engine.errors import TailfinError
 from engine.findings import Finding, worst_first
 
@@ -72,10 +73,17 @@ def read_rows(
     layout: str = "auto",
     columns: Mapping[str, str] | None = None,
     system: str = "",
+    plain_text: bool = False,
 ) -> DataFile:
-    """The second half of `read_data`: decide the layout, then turn records into rows."""
+    """The second half of `read_data`: decide the layout, then turn records into rows.
+
+    With `plain_text`, rows of text alone become rows with one assistant turn, to be looked at;
+    without it they are refused, because there is no answer to train on.
+    """
     path = parsed.path
     decided = decide_layout(parsed.records, path, wanted=layout, columns=columns or {})
+    if decided.name == "text" and not plain_text:
+        raise _plain_text(path)
     notes = list(parsed.notes)
     records = parsed.records
     if parsed.container == "csv":
@@ -85,12 +93,14 @@ def read_rows(
     faults = list(parsed.faults)
     for record in records:
         try:
-            messages, remarks = read_messages(record.value, decided, system)
+            said = read_messages(record.value, decided, system)
         except RowFault as fault:
             faults.append(Fault(fault.kind, fault.field, fault.detail, record.record, record.line))
             continue
-        rows.append(Row(messages, record.record, record.line))
-        faults += [Fault(kind, field, "", record.record, record.line) for kind, field in remarks]
+        rows.append(Row(said.messages, record.record, record.line, said.rejected, said.tools))
+        faults += [
+            Fault(kind, field, "", record.record, record.line) for kind, field in said.remarks
+        ]
     read = {row.record for row in rows}
     notes += _notes(parsed, decided, [r for r in parsed.records if r.record in read])
     faults.sort(key=lambda fault: fault.record)
@@ -102,6 +112,16 @@ def read_rows(
         rows=tuple(rows),
         problems=tuple(worst_first([*group_faults(faults, path), *notes])),
         num_records=len(parsed.records) + len(parsed.faults),
+    )
+
+
+def _plain_text(path: str) -> TailfinError:
+    return TailfinError(
+        f"The rows of {path} are plain text, a single column in which question and answer cannot "
+        "be told apart.",
+        "Write prompt and completion into two columns, or give messages: training is on answers.",
+        where=path,
+        error_id="data.plain-text",
     )
 
 

@@ -153,8 +153,9 @@ def _write_held_out(run: RunFolder, rows: list[Row]) -> None:
     draft = run.held_out.with_suffix(".partial")
     with open(draft, "w", encoding="utf-8") as file:
         for row in rows:
-            messages = [{"role": m.role, "content": m.content} for m in row.messages]
-            record = {"messages": messages, "record": row.record, "line": row.line}
+            record = {"messages": row.as_dicts(), "record": row.record, "line": row.line}
+            if row.tools:
+                record["tools"] = json.loads(row.tools)
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
     draft.rename(run.held_out)
 

@@ -11,6 +11,8 @@ from jinja2 import TemplateError
 from engine.data.rows import Message
 
 Conversation = Sequence[Message]
+# Descriptions of the tools that a conversation offers, in OpenAI's form; None without any.
+Tools = list[dict[str, Any]] | None
 # What rendering can raise: Jinja's own errors, and Python's from expressions in the template.
 TEMPLATE_FAULTS = (TemplateError, TypeError, ValueError, LookupError)
 
@@ -35,13 +37,19 @@ def has_markers(source: str) -> bool:
 
 
 def render(
-    tokenizer: Any, source: str, conversations: Sequence[Conversation], *, prompt: bool = False
+    tokenizer: Any,
+    source: str,
+    conversations: Sequence[Conversation],
+    *,
+    prompt: bool = False,
+    tools: Tools = None,
 ) -> list[str]:
     """Rendered text of each conversation; `prompt` adds the opening of the next answer."""
     if not conversations:
         return []
     texts: list[str] = tokenizer.apply_chat_template(
         [[message.as_dict() for message in conversation] for conversation in conversations],
+        tools=tools,
         chat_template=source,
         add_generation_prompt=prompt,
         tokenize=False,
@@ -50,7 +58,12 @@ def render(
 
 
 def render_marked(
-    tokenizer: Any, source: str, conversations: Sequence[Conversation], *, unmarked_stop: str = ""
+    tokenizer: Any,
+    source: str,
+    conversations: Sequence[Conversation],
+    *,
+    unmarked_stop: str = "",
+    tools: Tools = None,
 ) -> list[Rendered]:
     """Rendered text and the spans its markers enclose, with the end token behind them.
 
@@ -60,6 +73,7 @@ def render_marked(
 
     texts, spans = render_jinja_template(
         conversations=[[m.as_dict() for m in conversation] for conversation in conversations],
+        tools=tools,
         chat_template=source,
         return_assistant_tokens_mask=True,
         **tokenizer.special_tokens_map,
@@ -75,7 +89,7 @@ def render_marked(
 
 
 def render_by_prefix(
-    tokenizer: Any, source: str, conversations: Sequence[Conversation]
+    tokenizer: Any, source: str, conversations: Sequence[Conversation], *, tools: Tools = None
 ) -> list[Rendered]:
     """Rendered text and, for each answer, what the text gains between its prompt and its end.
 
@@ -87,10 +101,12 @@ def render_by_prefix(
         for conversation in conversations
     ]
     flat = [(c, i) for c, found in zip(conversations, answers, strict=True) for i in found]
-    wholes = render(tokenizer, source, conversations)
-    prompts = iter(render(tokenizer, source, [c[:i] for c, i in flat], prompt=True))
+    wholes = render(tokenizer, source, conversations, tools=tools)
+    before = [c[:i] for c, i in flat]
+    prompts = iter(render(tokenizer, source, before, prompt=True, tools=tools))
     # The last message's end is the end of the whole text, which is rendered already.
-    inner = iter(render(tokenizer, source, [c[: i + 1] for c, i in flat if i + 1 < len(c)]))
+    within = [c[: i + 1] for c, i in flat if i + 1 < len(c)]
+    inner = iter(render(tokenizer, source, within, tools=tools))
     eos = str(tokenizer.eos_token or "")
     rendered = []
     for conversation, found, text in zip(conversations, answers, wholes, strict=True):

@@ -16,6 +16,7 @@ from engine.worker.spans import (
     Conversation,
     NotExactError,
     Rendered,
+    Tools,
     has_markers,
     render,
     render_by_prefix,
@@ -88,13 +89,23 @@ def render_template(tokenizer: Any, choice: str) -> Template:
 
 
 def spans_of(
-    tokenizer: Any, template: Template, conversations: Sequence[Conversation]
+    tokenizer: Any,
+    template: Template,
+    conversations: Sequence[Conversation],
+    tools: Tools = None,
 ) -> list[Rendered]:
-    """Rendered conversations with their trained spans, by the template's method."""
+    """Rendered conversations with their trained spans, by the template's method.
+
+    `tools` are those that all of these conversations offer.
+    """
     if template.method == "prefix":
-        return render_by_prefix(tokenizer, template.training, conversations)
+        return render_by_prefix(tokenizer, template.training, conversations, tools=tools)
     return render_marked(
-        tokenizer, template.training, conversations, unmarked_stop=template.unmarked_stop
+        tokenizer,
+        template.training,
+        conversations,
+        unmarked_stop=template.unmarked_stop,
+        tools=tools,
     )
 
 

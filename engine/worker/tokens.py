@@ -12,17 +12,11 @@ from typing import Any, Literal
 
 from engine.data.faults import places
 from engine.data.rows import Row
-from engine.data.text import inert
 from engine.errors import TailfinError
 from engine.findings import Finding
-from engine.worker.spans import TEMPLATE_FAULTS, NotExactError, Rendered, render, render_marked
-from engine.worker.template import (
-    Template,
-    not_exact,
-    render_template,
-    spans_of,
-    training_variant,
-)
+from engine.worker.render import render_rows
+from engine.worker.spans import Rendered
+from engine.worker.template import Template, render_template
 
 __all__ = [
     "Template",
@@ -177,7 +171,7 @@ def check_contents(rows: Sequence[Row], tokenizer: Any) -> list[Finding]:
 def _tokenise_batch(
     rows: Sequence[Row], tokenizer: Any, template: Template, loss_on: str
 ) -> list[TokenRow]:
-    rendered = _render(rows, tokenizer, template, loss_on)
+    rendered = render_rows(rows, tokenizer, template, loss_on)
     if template.append_eos:
         rendered = [
             _with_eos(one, str(tokenizer.eos_token))
@@ -240,39 +234,6 @@ def _label(
         num_bos=num_bos,
         num_merged=num_merged,
     )
-
-
-def _render(
-    rows: Sequence[Row], tokenizer: Any, template: Template, loss_on: str
-) -> list[Rendered]:
-    """All rows at once; on trouble one by one, so that the error names its row."""
-    try:
-        return spans_of(tokenizer, template, [row.messages for row in rows])
-    except (NotExactError, *TEMPLATE_FAULTS):
-        return [_render_one(row, tokenizer, template, loss_on) for row in rows]
-
-
-def _render_one(row: Row, tokenizer: Any, template: Template, loss_on: str) -> Rendered:
-    where = places([(row.record, row.line)])
-    try:
-        return spans_of(tokenizer, template, [row.messages])[0]
-    except NotExactError:
-        pass
-    except TEMPLATE_FAULTS as error:
-        raise TailfinError(
-            f"{template.name} refused the row at {where}: {inert(str(error))}.",
-            "Change the row to what the model's template allows, or name another template: "
-            "--set model.chat_template=FILE",
-            where=where,
-            error_id="template.refused",
-        ) from None
-    variant = training_variant(tokenizer, template.source)
-    if variant is not None:
-        return render_marked(tokenizer, variant, [row.messages])[0]
-    if loss_on == "all":
-        text = render(tokenizer, template.source, [row.messages])[0]
-        return Rendered(text, [(0, len(text))])
-    raise not_exact(template, f"the row at {where}", where)
 
 
 def _with_eos(rendered: Rendered, eos: str) -> Rendered:

@@ -119,7 +119,6 @@ def test_two_possible_answers_are_both_offered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference pairs"),
         ({"text": "a"}, "a single column"),
         ({"input_ids": [1, 2]}, "token ids"),
         ({"a": "x", "b": "y", "c": "z"}, "not a known layout: 'a', 'b', 'c'"),

@@ -203,7 +203,11 @@ def test_a_broken_row_is_left_out_and_named(
 
 BROKEN_TURNS: list[tuple[list[object], str, str]] = [
     ([{"role": "robot", "content": "a"}], "data.unknown-role", "'robot'"),
-    ([{"role": "tool", "content": "a"}], "data.unknown-role", "messages[].role"),
+    (
+        [{"role": "tool", "content": "a"}, {"role": "assistant", "content": "b"}],
+        "data.role-order",
+        "a tool speaks first",
+    ),
     ([{"content": "a"}], "data.missing-field", "messages[].role"),
     ([{"role": "user"}], "data.missing-field", "messages[].content"),
     ([{"role": "user", "content": None}], "data.null-content", "messages[].content"),
@@ -232,8 +236,8 @@ BROKEN_TURNS: list[tuple[list[object], str, str]] = [
     ([], "data.no-content", "messages"),
     (
         [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}],
-        "data.tool-call",
-        "tool_calls",
+        "data.wrong-type",
+        "a call without the name of a function",
     ),
 ]
 
