@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from engine.data.packed import packing_of, unpacked
 from engine.data.text import inert, shown
 from engine.errors import TailfinError
 
@@ -14,10 +15,6 @@ PARQUET_MAGIC = b"PAR1"
 
 # first bytes -> (what it is, what to do)
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x1f\x8b", "a gzip archive", "Unpack it: gunzip -c {path} > data.jsonl"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive", "Unpack it: zstd -dc {path} > data.jsonl"),
-    (b"BZh", "a bzip2 archive", "Unpack it: bunzip2 -c {path} > data.jsonl"),
-    (b"\xfd7zXZ", "an xz archive", "Unpack it: xz -dc {path} > data.jsonl"),
     (b"PK\x03\x04", "a zip archive or a spreadsheet", "Unpack it, or save the sheet as CSV."),
     (b"\xd0\xcf\x11\xe0", "an old spreadsheet or document", "Save it as CSV in UTF-8."),
     (b"%PDF", "a PDF document", "Give a file of chat rows: JSON, JSONL, CSV or Parquet."),
@@ -32,17 +29,18 @@ _CHAT_FILES = "Give a file of chat rows: JSON, JSONL, CSV or Parquet."
 
 
 def load_bytes(path: str) -> bytes:
-    """The whole file; raises TailfinError where it is missing, unreadable, empty or no data."""
+    """The whole content, unpacked where the file is compressed.
+
+    Raises TailfinError where it is missing, unreadable, empty or no data.
+    """
     try:
         _refuse_endless(path)
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            kind = packing_of(file.read(8))
+        data = b"".join(unpacked(path, kind)) if kind else Path(path).read_bytes()
     except FileNotFoundError:
         raise TailfinError(
             f"The data file {path} does not exist.", "Check the path.", where=path
-        ) from None
-    except IsADirectoryError:
-        raise TailfinError(
-            f"{path} is a folder, not a data file.", "Name one file in it.", where=path
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

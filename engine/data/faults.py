@@ -115,6 +115,7 @@ class Fault:
     detail: str
     record: int
     line: int
+    file: str = ""
 
 
 class RowFault(Exception):
@@ -158,7 +159,7 @@ def _finding(group: list[Fault], path: str) -> Finding:
     field = f" in field {first.field}" if first.field else ""
     details = list(dict.fromkeys(fault.detail for fault in group if fault.detail))
     seen = f": {'; '.join(details[:3])}{' and others' if len(details) > 3 else ''}"
-    where = places((fault.record, fault.line) for fault in group)
+    where = places((fault.record, 0 if fault.file else fault.line) for fault in group)
     return Finding(
         id=f"data.{first.kind}",
         severity=kind.severity,
@@ -166,5 +167,5 @@ def _finding(group: list[Fault], path: str) -> Finding:
             f"{counted(num_rows, 'row')} {kind.text}{field}, at {where}{seen if details else ''}."
         ),
         fix=kind.fix,
-        where=place(path, first.record, first.line),
+        where=place(first.file or path, first.record, first.line),
     )

@@ -24,14 +24,9 @@ _DATA = {
     ".tsv": "TSV",
     ".parquet": "Parquet",
 }
-# This version reads no packed files; each is told by its content too, with the command to unpack.
-_PACKED = {
-    ".gz": "gzip, unpack first",
-    ".zst": "zstd, unpack first",
-    ".bz2": "bzip2, unpack first",
-    ".xz": "xz, unpack first",
-    ".zip": "zip, unpack first",
-}
+# Compressed files are read as what is in them; an archive of several files is not.
+_PACKED = (".gz", ".zst", ".bz2", ".xz")
+_ARCHIVES = {".zip": "zip, unpack first", ".tar": "tar, unpack first", ".tgz": "tar, unpack first"}
 _MODEL = "model"
 _DIGITS = re.compile(r"(\d+)")
 _MAX_COMPLETIONS = 200
@@ -42,7 +37,7 @@ class Entry:
     """A file or folder; `name` is as it stands on disk, so make it harmless before drawing it.
 
     `num_bytes` is 0 for folders, `modified_s` counts from 1970. `looks` says by the name alone
-    what a file is (JSONL, CSV, "gzip, unpack first"), "model" for a folder with a model's files,
+    what a file is (JSONL, CSV, "zip, unpack first"), "model" for a folder with a model's files,
     and nothing for all others, which may hold rows all the same.
     """
 
@@ -158,8 +153,8 @@ def _group(entry: os.DirEntry[str]) -> int | None:
             return None
     except OSError:  # a link in a circle, or to a place that may not be entered
         return None
-    suffix = os.path.splitext(entry.name)[1].lower()
-    return 1 if suffix in _DATA else 2 if suffix in _PACKED else 3
+    suffix = _suffix(entry.name)
+    return 1 if suffix in _DATA else 2 if suffix in _ARCHIVES else 3
 
 
 def _within(groups: tuple[list[os.DirEntry[str]], ...], limit: int) -> Iterable[os.DirEntry[str]]:
@@ -182,9 +177,15 @@ def _entry(found: os.DirEntry[str]) -> Entry | None:
             return Entry(found.name, True, 0, facts.st_mtime, looks)
     except OSError:  # gone since it was listed
         return None
-    suffix = os.path.splitext(found.name)[1].lower()
-    looks = _DATA.get(suffix) or _PACKED.get(suffix, "")
+    suffix = _suffix(found.name)
+    looks = _DATA.get(suffix) or _ARCHIVES.get(suffix, "")
     return Entry(found.name, False, facts.st_size, facts.st_mtime, looks)
+
+
+def _suffix(name: str) -> str:
+    """The ending in lower case, that of a compression left out: .jsonl for a.jsonl.gz."""
+    stem, suffix = os.path.splitext(name.lower())
+    return os.path.splitext(stem)[1] if suffix in _PACKED else suffix
 
 
 def _by_name(name: str) -> tuple[list[str | int], str]:

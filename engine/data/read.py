@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ _SUFFIXES: dict[str, Container] = {
     ".tsv": "csv",
     ".parquet": "parquet",
 }
+# Names that mark a file as one to evaluate on, as hub datasets use them.
+_HELD_OUT = re.compile(r"(?:^|[^a-z])(?:test|valid|validation|eval|dev|heldout)(?:[^a-z]|$)")
 
 
 def read_data(
@@ -59,7 +62,7 @@ class ParsedFile:
 def parse_file(path: str | Path) -> ParsedFile:
     """The records of a file with at least one; raises TailfinError where there are none."""
     path = str(path)
-    parsed = _parse(path)
+    parsed = _parse_folder(path) if Path(path).is_dir() else _parse(path)
     if not parsed.records and not parsed.faults:
         raise TailfinError(
             f"The data file {path} holds no rows.", "Check that its export finished.", where=path
@@ -86,7 +89,7 @@ def read_rows(
         raise _plain_text(path)
     notes = list(parsed.notes)
     records = parsed.records
-    if parsed.container == "csv":
+    if parsed.container in ("csv", "folder"):
         records, note = _unpack_turns(records, decided, path)
         notes += note
     rows: list[Row] = []
@@ -95,12 +98,14 @@ def read_rows(
         try:
             said = read_messages(record.value, decided, system)
         except RowFault as fault:
-            faults.append(Fault(fault.kind, fault.field, fault.detail, record.record, record.line))
+            at = (record.record, record.line, record.file)
+            faults.append(Fault(fault.kind, fault.field, fault.detail, *at))
             continue
-        rows.append(Row(said.messages, record.record, record.line, said.rejected, said.tools))
-        faults += [
-            Fault(kind, field, "", record.record, record.line) for kind, field in said.remarks
-        ]
+        at = (record.record, record.line, record.file)
+        rows.append(
+            Row(said.messages, record.record, record.line, said.rejected, said.tools, record.file)
+        )
+        faults += [Fault(kind, field, "", *at) for kind, field in said.remarks]
     read = {row.record for row in rows}
     notes += _notes(parsed, decided, [r for r in parsed.records if r.record in read])
     faults.sort(key=lambda fault: fault.record)
@@ -113,6 +118,64 @@ def read_rows(
         problems=tuple(worst_first([*group_faults(faults, path), *notes])),
         num_records=len(parsed.records) + len(parsed.faults),
     )
+
+
+def _parse_folder(path: str) -> ParsedFile:
+    """All data files of a folder, in the order of their names, as one."""
+    records: list[Record] = []
+    faults: list[Fault] = []
+    notes: list[Finding] = []
+    files = data_files(path)
+    for name in files:
+        parsed = _parse(str(name))
+        first, told = len(records) + len(faults), str(name)
+        for record in parsed.records:
+            records.append(Record(record.value, first + record.record, record.line, told))
+        faults += [replace(f, record=first + f.record, file=told) for f in parsed.faults]
+        notes += parsed.notes
+    if len(files) > 1:
+        said = f"{len(files)} files were read as one, in the order of their names."
+        notes.append(Finding("data.folder", "info", said, where=path))
+    return ParsedFile(path, "folder", records, faults, notes)
+
+
+def data_files(folder: str) -> list[Path]:
+    """Files of a folder that are named as data, sorted.
+
+    Raises TailfinError where there are none, and where some are named as held-out ones.
+    """
+    found = [
+        path
+        for path in sorted(Path(folder).iterdir())
+        if path.is_file() and not path.name.startswith(".") and _named(path) is not None
+    ]
+    if not found:
+        endings = ", ".join(_SUFFIXES)
+        raise TailfinError(
+            f"The folder {folder} holds no data file.",
+            f"Name one file, or a folder of files ending on {endings} (also with .gz or .zst).",
+            where=folder,
+            error_id="data.empty-folder",
+        )
+    held_out = [path for path in found if _HELD_OUT.search(path.stem.lower())]
+    if held_out and len(held_out) < len(found):
+        rest = next(path for path in found if path not in held_out)
+        raise TailfinError(
+            f"The folder {folder} holds files to train on and, by its name, one to evaluate on: "
+            f"{shown(held_out[0].name)}.",
+            f"Name both: --data {rest} --set data.eval_path={held_out[0]}",
+            where=folder,
+            error_id="data.two-readings",
+        )
+    return found
+
+
+def _named(path: Path) -> Container | None:
+    """The container a file is named for, the ending of a compressed one left out."""
+    name = path.name.lower()
+    for packing in (".gz", ".zst", ".bz2", ".xz"):
+        name = name.removesuffix(packing)
+    return _SUFFIXES.get(Path(name).suffix)
 
 
 def _plain_text(path: str) -> TailfinError:
@@ -149,8 +212,8 @@ def _notes(parsed: ParsedFile, layout: Layout, read: list[Record]) -> list[Findi
     path = parsed.path
     notes = []
     suffix = Path(path).suffix.lower()
-    named = _SUFFIXES.get(suffix, parsed.container)
-    if named != parsed.container and len(parsed.records) > 1:
+    named = _named(Path(path)) or parsed.container
+    if named != parsed.container != "folder" and len(parsed.records) > 1:
         said = f"The file is named {suffix} but its content is {parsed.container}; read as such."
         notes.append(Finding("data.name-mismatch", "info", said, where=path))
     used = set(layout.parts.values())

@@ -9,7 +9,7 @@ from typing import Literal
 from engine.findings import Finding
 
 Role = Literal["system", "user", "assistant", "tool"]
-Container = Literal["json", "jsonl", "csv", "parquet"]
+Container = Literal["json", "jsonl", "csv", "parquet", "folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Row:
     `record` counts all records of the file from 0; `line` is the 1-based line where the record
     begins, 0 in containers without lines (Parquet). `rejected` are the turns of the worse answer
     in a preference pair, which stand in place of the last assistant turns of `messages`; `tools`
-    is the JSON text of the tools offered to the model, as a list of OpenAI's descriptions.
+    is the JSON text of the tools offered to the model, as a list of OpenAI's descriptions. `file`
+    names the file where a folder is read; `record` counts those of all its files then.
     """
 
     messages: tuple[Message, ...]
@@ -45,6 +46,7 @@ class Row:
     line: int
     rejected: tuple[Message, ...] = ()
     tools: str = ""
+    file: str = ""
 
     @property
     def user_text(self) -> str:
@@ -65,6 +67,7 @@ class Record:
     value: object
     record: int
     line: int
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

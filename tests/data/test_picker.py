@@ -49,8 +49,8 @@ def test_folders_then_data_then_the_rest_each_as_a_person_counts(tmp_path: Path)
     [
         *(("a.json", "JSON", True), ("a.jsonl", "JSONL", True), ("a.ndjson", "JSONL", True)),
         *(("a.csv", "CSV", True), ("a.TSV", "TSV", True), ("a.parquet", "Parquet", True)),
-        ("a.jsonl.gz", "gzip, unpack first", False),
-        ("a.jsonl.zst", "zstd, unpack first", False),
+        *(("a.jsonl.gz", "JSONL", True), ("a.csv.ZST", "CSV", True), ("a.gz", "", False)),
+        *(("a.zip", "zip, unpack first", False), ("a.tar.gz", "tar, unpack first", False)),
         *(("a.txt", "", False), ("jsonl", "", False)),
     ],
 )
