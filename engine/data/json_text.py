@@ -59,6 +59,17 @@ def read_json(text: str, path: str, is_row: Callable[[dict[str, object]], bool])
     return _read_wrapped(text, start, value, path)
 
 
+def read_line(raw: bytes, number: int, line: int) -> Record | Fault:
+    """One line of a JSON Lines file as its record, or as the fault that says what is wrong."""
+    try:
+        return _read_one(raw.decode("utf-8"), number, line)
+    except UnicodeDecodeError as error:
+        detail = (
+            f"line {line}: byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8"
+        )
+        return Fault("bad-json", "", detail, number, line)
+
+
 def _read_array(text: str, start: int, path: str) -> list[Record]:
     records: list[Record] = []
     line, seen = 1, 0
@@ -76,17 +87,24 @@ def _read_lines(text: str, path: str) -> JsonRecords:
     for line, raw in enumerate(text.split("\n"), start=1):
         if not raw.strip():
             continue
-        try:
-            records.append(Record(json.loads(raw), number, line))
-        except json.JSONDecodeError as error:
-            reason = _reason(raw, error.msg, error.pos)
-            detail = f"line {line} column {error.colno}: {reason}"
-            faults.append(Fault("bad-json", "", detail, number, line))
-        except (RecursionError, ValueError) as error:
-            detail = f"line {line}: {_TOO_DEEP if isinstance(error, RecursionError) else error}"
-            faults.append(Fault("bad-json", "", detail, number, line))
+        found = _read_one(raw, number, line)
+        if isinstance(found, Record):
+            records.append(found)
+        else:
+            faults.append(found)
         number += 1
     return JsonRecords("jsonl", records, faults)
+
+
+def _read_one(raw: str, number: int, line: int) -> Record | Fault:
+    try:
+        return Record(json.loads(raw), number, line)
+    except json.JSONDecodeError as error:
+        reason = _reason(raw, error.msg, error.pos)
+        detail = f"line {line} column {error.colno}: {reason}"
+    except (RecursionError, ValueError) as error:
+        detail = f"line {line}: {_TOO_DEEP if isinstance(error, RecursionError) else error}"
+    return Fault("bad-json", "", detail, number, line)
 
 
 def _read_wrapped(text: str, start: int, value: dict[str, object], path: str) -> JsonRecords:

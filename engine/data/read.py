@@ -86,11 +86,11 @@ def read_rows(
     path = parsed.path
     decided = decide_layout(parsed.records, path, wanted=layout, columns=columns or {})
     if decided.name == "text" and not plain_text:
-        raise _plain_text(path)
+        raise plain_text_refused(path)
     notes = list(parsed.notes)
     records = parsed.records
     if parsed.container in ("csv", "folder"):
-        records, note = _unpack_turns(records, decided, path)
+        records, note = unpack_turns(records, decided, path)
         notes += note
     rows: list[Row] = []
     faults = list(parsed.faults)
@@ -107,7 +107,7 @@ def read_rows(
         )
         faults += [Fault(kind, field, "", *at) for kind, field in said.remarks]
     read = {row.record for row in rows}
-    notes += _notes(parsed, decided, [r for r in parsed.records if r.record in read])
+    notes += notes_of(parsed, decided, [r for r in parsed.records if r.record in read])
     faults.sort(key=lambda fault: fault.record)
     return DataFile(
         path=path,
@@ -178,7 +178,8 @@ def _named(path: Path) -> Container | None:
     return _SUFFIXES.get(Path(name).suffix)
 
 
-def _plain_text(path: str) -> TailfinError:
+def plain_text_refused(path: str) -> TailfinError:
+    """The error for rows of text alone, where training needs answers."""
     return TailfinError(
         f"The rows of {path} are plain text, a single column in which question and answer cannot "
         "be told apart.",
@@ -208,7 +209,8 @@ def _parse(path: str) -> ParsedFile:
     return ParsedFile(path, "csv", table.records, table.faults, notes)
 
 
-def _notes(parsed: ParsedFile, layout: Layout, read: list[Record]) -> list[Finding]:
+def notes_of(parsed: ParsedFile, layout: Layout, read: Sequence[Record]) -> list[Finding]:
+    """What is odd about a file as a whole: its name, and columns nobody uses."""
     path = parsed.path
     notes = []
     suffix = Path(path).suffix.lower()
@@ -226,7 +228,7 @@ def _notes(parsed: ParsedFile, layout: Layout, read: list[Record]) -> list[Findi
     return notes
 
 
-def _unpack_turns(
+def unpack_turns(
     records: Sequence[Record], layout: Layout, path: str
 ) -> tuple[list[Record], list[Finding]]:
     """Table cells of prompt and completion that all hold JSON turns, replaced by those turns."""
