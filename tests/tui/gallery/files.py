@@ -192,6 +192,6 @@ def _read(path: str, words: Sequence[str]) -> Inspection | Unreadable:
     parser = argparse.ArgumentParser()
     data_command.configure(parser)
     with _ONE_AT_A_TIME, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.cli.data.print_json", catch)
+        patch.setattr("engine.cli.data_report.print_json", catch)
         data_command.run(parser.parse_args([*words, "--json"]))
     return parse_answer(said[0], path)

@@ -1,0 +1,54 @@
+"""What every `tailfin data` command is given and how it reads it: settings, file, rows."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.data.read import ParsedFile
+    from engine.data.rows import DataFile
+    from engine.spec import Spec
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """--set and --json, which every command of `tailfin data` takes."""
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any setting, such as data.format=alpaca; may be repeated",
+    )
+    # The outer parser has --json too; SUPPRESS keeps what was given before the action's name.
+    parser.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="answer as one object"
+    )
+
+
+def data_spec(
+    args: argparse.Namespace, *, model: str | None = None, max_length: int | None = None
+) -> Spec:
+    """The settings that reading and tokenising follow, checked like those of a run."""
+    from engine.settings import layer, parse_set
+
+    # The file alone needs no model, but a spec does; nothing looks at this one.
+    given: dict[str, dict[str, object]] = {"model": {"path": model or "none"}, "data": {}}
+    given["data"]["path"] = args.file
+    if max_length is not None:
+        given["data"]["max_length"] = max_length
+    return layer([("command line", given), ("--set", parse_set(args.sets))]).spec
+
+
+def parse(spec: Spec) -> ParsedFile:
+    from engine.data.read import parse_file
+
+    return parse_file(spec.data.path)
+
+
+def read(spec: Spec, parsed: ParsedFile) -> DataFile:
+    from engine.data.read import read_rows
+
+    data = spec.data
+    return read_rows(parsed, layout=data.format, columns=data.columns, system=data.system)
