@@ -104,8 +104,8 @@ ROWS = (
         _ISSUES + "huggingface/datasets/issues/6460",
     ),
     Mistake(
-        _pair("What can the tiger do?", [{"type": "text", "text": "Fin says: it can swim."}]),
-        "the answer is a list of parts, not text",
+        _pair("What can the tiger do?", [{"type": "image_url", "image_url": {"url": "tiger.png"}}]),
+        "the answer is a list of parts with a picture, not text",
         _ISSUES + "yaolinli/TimeChat-Online/issues/3",
     ),
     Mistake(
