@@ -100,13 +100,14 @@ def decide_layout(
         first.setdefault(readings[0], record)
     if not counts:
         raise propose(records, path)
+    known = tuple(counts)
     for record, value in unknown:
         # A row that lacks one field of the file's layout is a fault of that row, not a mixture.
-        if value and not any(_shares(value, name) for name in counts):
+        if value and not any(_shares(value, name) for name in known):
             label = f"with columns {_listed(sorted(map(str, value))[:6])}"
             counts[label] = counts.get(label, 0) + 1
             first.setdefault(label, record)
-    name = max((known for known in counts if known in REQUIRED), key=lambda known: counts[known])
+    name = max(known, key=lambda one: counts[one])
     if counts[name] < _MAIN_SHARE * sum(counts.values()):
         raise _mixed(counts, first, path, name)
     return Layout(name, PARTS[name])
@@ -221,7 +222,7 @@ def _mixed(
 ) -> TailfinError:
     kinds = [
         f"{num} {'row' if num == 1 else 'rows'} {name if ' ' in name else f'as {name}'} "
-        f"(first at {place(path, first[name].record, first[name].line)})"
+        f"(first at {place(first[name].file or path, first[name].record, first[name].line)})"
         for name, num in sorted(counts.items(), key=lambda item: -item[1])
     ]
     more = f" and {len(kinds) - 6} kinds more" if len(kinds) > 6 else ""

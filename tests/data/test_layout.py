@@ -155,3 +155,11 @@ def test_a_misspelt_column_is_corrected(tmp_path: Path) -> None:
     with pytest.raises(TailfinError) as caught:
         read_data(write(tmp_path, [QA]), columns={"prompt": "question", "completion": "anwser"})
     assert "--set data.columns.completion=answer" in caught.value.hint
+
+
+def test_several_kinds_of_strange_rows_are_told_apart(tmp_path: Path) -> None:
+    rows = [ALPACA, {"left": "a", "right": "b"}, {"up": "a", "down": "b"}] * 2
+    with pytest.raises(TailfinError, match="mixes layouts") as caught:
+        read_data(write(tmp_path, rows))
+    assert "with columns 'left', 'right'" in caught.value.message
+    assert "with columns 'down', 'up'" in caught.value.message
