@@ -126,7 +126,7 @@ def test_mixed_layouts_are_chosen_from() -> None:
         ("broken/html_page.json", "is a web page, not data", "Download the raw file"),
         ("broken/empty.jsonl", "empty", ""),
         ("nothing-here.jsonl", "does not exist", "Check the path."),
-        ("formats", "mixes layouts", "Split it into one file per layout"),
+        ("build", "holds no data file", "Name one file"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(name: str, says: str, do: str) -> None:
