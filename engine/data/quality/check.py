@@ -54,6 +54,32 @@ class View:
     def is_ascii(self) -> bool:
         return self.prompt.isascii() and self.answer.isascii()
 
+    @cached_property
+    def low_answers(self) -> tuple[tuple[int, str], ...]:
+        """Index and text of assistant turns in lower case, apostrophes straight."""
+        return tuple((i, lowered(m.content)) for i, m in self.answers)
+
+    @cached_property
+    def low_prompts(self) -> tuple[tuple[int, str], ...]:
+        """Index and text of user turns in lower case, apostrophes straight."""
+        return tuple((i, lowered(m.content)) for i, m in self.prompts)
+
+    @cached_property
+    def asked(self) -> str:
+        """All that was said to the model, system turns too, in lower case."""
+        messages = self.row.messages
+        return lowered("\n".join(m.content for m in messages if m.role in ("system", "user")))
+
+
+def lowered(text: str) -> str:
+    """The text in lower case, curly apostrophes made straight, offsets as in the text."""
+    low = text.lower()
+    if text.isascii():
+        return low
+    if len(low) != len(text):  # a few capitals, as the Turkish dotted I, become two characters
+        low = "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
+    return low.replace("\u2019", "'")
+
 
 @dataclass(frozen=True, slots=True)
 class RowCheck:

@@ -1,0 +1,194 @@
+"""What templates and prompts leave behind: placeholders, headers of formats, control tokens."""
+
+from __future__ import annotations
+
+import re
+
+from engine.data.quality.check import Hit, RowCheck, View
+from engine.data.text import shown
+
+_PLACEHOLDER = re.compile(
+    r"\[(?:your|my|insert|recipient|sender|company|customer|client|user|first|last|full|product|"
+    r"position|job|date|name|address|phone|email|city|state|topic|title|link|url|number|amount|"
+    r"specific|relevant|enter|add|fill)\b[^\[\]\n]{0,40}\](?!\()"
+    r"|\{\{\s*[\w.$-]{1,40}\s*\}\}|<(?:insert|your|name|placeholder|fill)\b[^<>\n]{0,30}>"
+    r"|\blorem ipsum\b|\bXX{2,}\b|\b(?:TODO|FIXME|TBD|TK)\b(?=[:.\s]|$)|\$\{[A-Za-z_]\w*\}"
+    r"|[\[【(（](?:请?(?:填写|输入|插入|填入)|你的|您的|姓名|公司名称?|日期|地址|电话|待补充|此处)[^\]】)）\n]{0,20}[\]】)）]"
+    r"|某某某|ＸＸＸ|×××",
+    re.I,
+)
+_WANTS_TEMPLATE = re.compile(
+    r"\btemplate|\bplaceholder|\bletter|\be-?mail|\bform\b|\bmessage\b|\binvit|\bcontract|\bagreement|"
+    r"\bresume|\bcv\b|\bcover\b|\bhtml|\bjinja|\bvue|\bangular|\bhandlebars|\bbash|\bshell|\bscript|"
+    r"\bcode|\bfunction|\bjavascript|\bmemo\b|\bnote\b|\bdraft|\breview|\bspeech|\btestimonial|"
+    r"\bannounce|\bpress release|\badvert|\bproposal|\bthank|\bpost\b|\btweet|模板|信|邮件|表格|合同|"
+    r"简历|通知|邀请|代码|函数|脚本|公告|申请|演讲|占位",
+    re.I,
+)
+_FORMAT = re.compile(
+    r"^\s*#{2,4}\s*(?:instructions?|response|input|output|human|user|assistant|system|question|answer|"
+    r"指令|回答|输入|输出|问题|用户|助手)\s*[:：]?\s*$"
+    r"|^\s*#{2,4}\s*(?:instruction|response|input|human|assistant|指令|回答|输入)\s*[:：]"
+    r"|^\s*\d{1,3}\s*[.、)]\s*(?:instruction|task|指令|任务)\s*[:：]"
+    r"|\[/?INST\]|<</?SYS>>|\bBEGINNING OF CONVERSATION\b"
+    r"|^below is an instruction that describes a task|^下面是一(?:条|个)描述任务的指令",
+    re.I | re.M,
+)
+_CONTROL_TOKEN = re.compile(
+    r"<\|[a-zA-Z_][\w -]{0,40}\|>|<｜[^｜\n]{1,40}｜>|</?s>(?=\s|$|[A-Z<])|<(?:start|end)_of_turn>|"
+    r"<(?:bos|eos|pad|unk|mask)>|\[(?:BOS|EOS|PAD|UNK|SEP|CLS)\]|<\|?endoftext\|?>"
+)
+_ROLE_LINE = re.compile(
+    r"(?:^|\n)\s*(?:human|user|assistant|ai|bot|chatgpt|gpt|system|用户|助手|人类|机器人|系统)\s*[:：]\s*\S",
+    re.I,
+)
+_WANTS_DIALOGUE = re.compile(
+    r"\bdialog|\bconversation|\bchat|\bscript|\binterview|\bscene|\btranscript|\bplay\b|\bstory|\bskit|"
+    r"\bexchange|\bassistant\b|\buser\b|\bhuman\b|对话|聊天|剧本|采访|访谈|场景|故事|用户|助手|机器人",
+    re.I,
+)
+_WANTS_TOKENS = re.compile(
+    r"token|special|template|chatml|markup|\bhtml|\bbert\b|\btransformer|\bprompt format|strikethrough|"
+    r"特殊|标记|模板|分词",
+    re.I,
+)
+_THINK = re.compile(r"</?(?:think|thinking|reasoning|thought|scratchpad)>", re.I)
+
+
+def _placeholder(view: View) -> Hit | None:
+    for index, message in view.answers:
+        text = message.content
+        if not any(sign in text for sign in "[{<【（$×Ｘ某X(") and not any(
+            word in text.lower() for word in ("lorem", "todo", "fixme", "tbd")
+        ):
+            continue
+        found = _PLACEHOLDER.search(text)
+        if found is None or _WANTS_TEMPLATE.search(view.prompt) or "```" in text:
+            continue
+        if found.group()[:1] == "[" and text.count(found.group()) == 0:
+            continue
+        return Hit(index, *found.span(), shown(found.group()))
+    return None
+
+
+def _placeholder_prompt(view: View) -> Hit | None:
+    """A question whose own template was never filled in."""
+    for index, message in view.prompts:
+        text = message.content
+        if "{" not in text and "$" not in text:
+            continue
+        found = re.search(r"\{\{\s*[\w.]{1,40}\s*\}\}|\$\{[A-Za-z_]\w*\}", text)
+        bare = found or re.fullmatch(r"\W*\{[a-z_]{2,30}\}\W*", text)
+        if bare and not _WANTS_TEMPLATE.search(text) and "```" not in text and "class=" not in text:
+            return Hit(index, *bare.span(), shown(bare.group()))
+    return None
+
+
+def _format(view: View) -> Hit | None:
+    for index, message in view.answers:
+        text = message.content
+        lowered = text.lower()
+        if not any(
+            s in lowered
+            for s in ("##", "inst", "sys>>", "beginning of", "below is", "task", "指令", "任务")
+        ):
+            continue
+        found = _FORMAT.search(text)
+        if (
+            found
+            and not _WANTS_TOKENS.search(view.prompt)
+            and "markdown" not in view.prompt.lower()
+        ):
+            return Hit(index, *found.span(), shown(found.group().strip()))
+    return None
+
+
+def _control_token(view: View) -> Hit | None:
+    for index, message in enumerate(view.row.messages):
+        text = message.content
+        if "<" not in text and "[" not in text:
+            continue
+        found = _CONTROL_TOKEN.search(text)
+        if found and not _WANTS_TOKENS.search(view.prompt):
+            return Hit(index, *found.span(), shown(found.group()))
+    return None
+
+
+def _role_lines(view: View) -> Hit | None:
+    """A dialogue inside one answer, where nobody asked for one."""
+    for index, message in view.answers:
+        text = message.content
+        if ":" not in text and "：" not in text:
+            continue
+        found = list(_ROLE_LINE.finditer(text))
+        if not found or _WANTS_DIALOGUE.search(view.prompt):
+            continue
+        roles = {match.group().split(":")[0].split("：")[0].strip().lower() for match in found}
+        if roles & {"human", "user", "用户", "人类"} or len(roles) >= 2:
+            return Hit(index, *found[0].span(), shown(found[0].group().strip()))
+    return None
+
+
+def _think(view: View) -> Hit | None:
+    for index, message in view.answers:
+        if "<" not in message.content:
+            continue
+        tags = [match.group().lower() for match in _THINK.finditer(message.content)]
+        opened = sum(not tag.startswith("</") for tag in tags)
+        if tags and (opened * 2 != len(tags)):
+            return Hit(index, 0, 0, shown(tags[0]))
+    return None
+
+
+CHECKS = (
+    RowCheck(
+        "data.placeholders",
+        "warn",
+        "had placeholders in the answer that were never filled in",
+        "The model learns to answer with blanks.",
+        "Fill them in or remove these rows, unless templates are what it should write.",
+        _placeholder,
+    ),
+    RowCheck(
+        "data.placeholder-prompts",
+        "warn",
+        "had a question whose template was never filled in",
+        "The question the model should learn is missing.",
+        "Fill the template in and export again, or remove these rows.",
+        _placeholder_prompt,
+    ),
+    RowCheck(
+        "data.template-residue",
+        "warn",
+        "had headers of another prompt format, or a further example, inside an answer",
+        "The model learns to go on with a new question after its answer.",
+        "Cut the answer at the header: strip-template.",
+        _format,
+        ("strip-template", "drop"),
+    ),
+    RowCheck(
+        "data.control-tokens",
+        "warn",
+        "had control tokens of chat templates in the text",
+        "A tokenizer may read them as real ones, such as a stop in mid-answer.",
+        "Remove them from the text: strip-template.",
+        _control_token,
+        ("strip-template", "drop"),
+    ),
+    RowCheck(
+        "data.role-markers",
+        "warn",
+        "had turns of a dialogue written into one answer",
+        "The model learns to speak for its user.",
+        "Split them into turns, or cut the answer there.",
+        _role_lines,
+    ),
+    RowCheck(
+        "data.think-residue",
+        "warn",
+        "had a thinking block that is not closed, or not opened",
+        "The model learns to begin or end its thoughts in the wrong place.",
+        "Complete the tags or remove them.",
+        _think,
+    ),
+)
