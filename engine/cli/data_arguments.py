@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.data.read import ParsedFile
     from engine.data.rows import DataFile
+    from engine.data.source import Scanned, Source
     from engine.spec import Spec
 
 
@@ -41,14 +41,27 @@ def data_spec(
     return layer([("command line", given), ("--set", parse_set(args.sets))]).spec
 
 
-def parse(spec: Spec) -> ParsedFile:
-    from engine.data.read import parse_file
+def scan(spec: Spec) -> Scanned:
+    from engine.data.source import scan_source
 
-    return parse_file(spec.data.path)
+    return scan_source(spec.data.path)
 
 
-def read(spec: Spec, parsed: ParsedFile) -> DataFile:
-    from engine.data.read import read_rows
+def opened(spec: Spec, scanned: Scanned, *, plain_text: bool = False) -> Source:
+    from engine.data.source import open_source
 
     data = spec.data
-    return read_rows(parsed, layout=data.format, columns=data.columns, system=data.system)
+    return open_source(
+        scanned,
+        layout=data.format,
+        columns=data.columns,
+        system=data.system,
+        plain_text=plain_text,
+    )
+
+
+def read(spec: Spec) -> DataFile:
+    from engine.data.read import read_data
+
+    data = spec.data
+    return read_data(data.path, layout=data.format, columns=data.columns, system=data.system)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.data_arguments import add_settings, data_spec, parse, read
+from engine.cli.data_arguments import add_settings, data_spec, read
 from engine.cli.output import print_findings, print_json
 from engine.errors import EXIT_DONE, EXIT_NO, TailfinError
 from engine.findings import any_fail
@@ -34,7 +34,7 @@ def configure(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     spec = data_spec(args)
-    data = read(spec, parse(spec))
+    data = read(spec)
     out = Path(args.out)
     if out.exists() and not args.force:
         raise TailfinError(
@@ -64,7 +64,10 @@ def _write(rows: Sequence[Row], out: Path) -> None:
     try:
         with draft.open("w", encoding="utf-8") as file:
             for row in rows:
-                file.write(json.dumps({"messages": row.as_dicts()}, ensure_ascii=False) + "\n")
+                record: dict[str, object] = {"messages": row.as_dicts()}
+                if row.tools:
+                    record["tools"] = json.loads(row.tools)
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
         os.replace(draft, out)
     except OSError as error:
         draft.unlink(missing_ok=True)

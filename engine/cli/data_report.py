@@ -1,9 +1,12 @@
 """`tailfin data report FILE`: what is wrong with a data file, and how long its rows are.
 
 With --json the envelope's `data` holds:
-  report: file, container (json, jsonl, csv, parquet), layout, columns, num_records, num_rows,
-    num_left_out, structure (num_turns, num_multi_turn, num_system_prompts, num_duplicates,
-    num_contradictions, prompt_chars and answer_chars with p50, p95, p99, longest, or null),
+  report: file, container (json, jsonl, csv, parquet, folder), layout, columns, num_records,
+    num_rows, num_left_out, structure (num_turns, num_multi_turn, num_system_prompts,
+    num_duplicates, num_contradictions, prompt_chars and answer_chars with p50, p95, p99, longest,
+    or null),
+    quality (what was found in rows, most severe kinds first: id, severity, text, count, share,
+    examples with record, line, file, turn, start, end, seen; why, fix, acts),
     tokens (the fields of engine.data.token_report.TokenReport without findings; null without
     --model, and where the tokenizer failed, which is a finding then), sample (a few rows: line,
     record, messages, long ones cut, num_more_messages), fields (all columns or top-level keys of
@@ -16,31 +19,38 @@ Exit code 1 when a finding fails, 2 when the file cannot be used at all.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.data_arguments import add_settings, data_spec, parse, read
+from engine.cli.data_arguments import add_settings, data_spec, opened, scan
 from engine.cli.output import error_finding, note, print_findings, print_json
+from engine.data.read import plain_text_refused
 from engine.errors import EXIT_DONE, EXIT_NO, TailfinError
 from engine.findings import any_fail, worst_first
 
 if TYPE_CHECKING:
-    from engine.data.read import ParsedFile
-    from engine.data.report import Spread, Structure
-    from engine.data.rows import DataFile, Row
+    from engine.data.quality.report import Quality
+    from engine.data.rows import Row
+    from engine.data.source import Scanned, Source
+    from engine.data.spread import Spread
     from engine.data.token_report import TokenReport
+    from engine.spec import Spec
 
 # Of a sampled row, as much as a screen could show.
 _SAMPLE_CHARS = 4000
 _SAMPLE_MESSAGES = 40
+_PROGRESS_S = 5.0
 
 
 def configure(subparsers: argparse._SubParsersAction[Any]) -> None:
     report = subparsers.add_parser(
         "report", help="say what is wrong with a data file, and how long"
     )
-    report.add_argument("file", help="JSON, JSONL, CSV or Parquet")
+    report.add_argument(
+        "file", help="JSON, JSONL, CSV, TSV or Parquet, also .gz or .zst, or a folder of them"
+    )
     report.add_argument("--model", help="count tokens with this model's tokenizer and template")
     report.add_argument("--max-length", type=int, metavar="N", help="judge cuts at N tokens")
     report.add_argument(
@@ -52,29 +62,30 @@ def configure(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from engine.data.report import report_structure
+    from engine.data.quality.report import report_quality
 
     if args.until_stdin_ends:
         from engine.data.lifeline import end_with_stdin
 
         end_with_stdin()
     spec = data_spec(args, model=args.model, max_length=args.max_length)
-    parsed: ParsedFile | None = None
+    scanned: Scanned | None = None
     try:
-        parsed = parse(spec)
-        data = read(spec, parsed)
+        scanned = scan(spec)
+        source = opened(spec, scanned, plain_text=True)
     except TailfinError as error:
         if not args.json:
             raise
-        refused = {"fields": _fields(parsed), "proposal": _proposal(error)}
+        refused = {"fields": _fields(scanned), "proposal": _proposal(error)}
         print_json("data", ok=False, data=refused, findings=[error_finding(error)])
         return error.exit_code
-    structure = report_structure(data)
+    quality = report_quality(source, _progress())
+    is_text = source.layout == "text"
     tokens, failure = None, None
-    if args.model and data.rows:
+    if args.model and quality.num_rows and not is_text:
         from engine.data.token_report import report_tokens
 
-        note(f"Counting the tokens of {len(data.rows)} rows with {args.model} ...")
+        note(f"Counting the tokens of {quality.num_rows} rows with {args.model} ...")
         try:
             tokens = report_tokens(spec)
         except TailfinError as error:
@@ -84,41 +95,60 @@ def run(args: argparse.Namespace) -> int:
     findings = worst_first(
         [
             *([error_finding(failure)] if failure else ()),
-            *data.problems,
-            *structure.findings,
+            *([error_finding(plain_text_refused(source.path))] if is_text else ()),
+            *quality.findings,
             *(tokens.findings if tokens else ()),
         ]
     )
     failed = any_fail(findings)
     if args.json:
-        told = {**_as_dict(data, structure, tokens), "fields": _fields(parsed)}
+        told = _as_dict(spec, source, quality, tokens) | {"fields": _fields(scanned)}
         print_json("data", ok=not failed, data=told, findings=findings)
     else:
-        _print_report(data, structure, tokens)
+        _print_report(source, quality, tokens)
         print_findings(findings)
     if failure:
         return failure.exit_code
     return EXIT_NO if failed else EXIT_DONE
 
 
-def _as_dict(data: DataFile, structure: Structure, tokens: TokenReport | None) -> dict[str, object]:
-    told = asdict(structure)
+def _progress() -> Callable[[int, int], None]:
+    """Tells a person on a terminal, now and then, how far a long look has come."""
+    began = last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _PROGRESS_S and done < total:
+            last = now
+            left = (now - began) * (total - done) / max(done, 1)
+            note(f"Looked at {done:,} of {total:,} rows, about {left:.0f} s left ...")
+
+    return tell
+
+
+def _as_dict(
+    spec: Spec, source: Source, quality: Quality, tokens: TokenReport | None
+) -> dict[str, object]:
+    told = asdict(quality)
+    tallies = told.pop("tallies")
     for key in ("findings", "sample", "num_rows"):
         del told[key]
     counted = tokens.as_dict() if tokens else None
     if counted:
         del counted["findings"]
     return {
-        "file": data.path,
-        "container": data.container,
-        "layout": data.layout,
-        "columns": data.columns,
-        "num_records": data.num_records,
-        "num_rows": len(data.rows),
-        "num_left_out": data.num_records - len(data.rows),
+        "file": source.path,
+        "container": source.container,
+        "layout": source.layout,
+        "columns": dict(spec.data.columns),
+        "num_records": source.num_records,
+        "num_rows": quality.num_rows,
+        "num_left_out": source.num_records - quality.num_rows,
         "structure": told,
+        "quality": tallies,
         "tokens": counted,
-        "sample": [_sampled(row) for row in structure.sample],
+        "sample": [_sampled(row) for row in quality.sample],
     }
 
 
@@ -141,10 +171,10 @@ def _beginning(text: str) -> str:
     return text if len(text) <= _SAMPLE_CHARS else f"{text[: _SAMPLE_CHARS - 3]}..."
 
 
-def _fields(parsed: ParsedFile | None) -> list[dict[str, object]]:
+def _fields(scanned: Scanned | None) -> list[dict[str, object]]:
     from engine.data.fields import list_fields
 
-    return [asdict(field) for field in list_fields(parsed.records)] if parsed else []
+    return [asdict(field) for field in list_fields(scanned.parsed.records)] if scanned else []
 
 
 def _proposal(error: TailfinError) -> dict[str, object] | None:
@@ -158,12 +188,12 @@ def _proposal(error: TailfinError) -> dict[str, object] | None:
     return asdict(error.proposal) if named else None
 
 
-def _print_report(data: DataFile, structure: Structure, tokens: TokenReport | None) -> None:
+def _print_report(source: Source, structure: Quality, tokens: TokenReport | None) -> None:
     from engine.data.text import counted
 
-    left_out = data.num_records - len(data.rows)
-    print(f"{data.path}: {data.container}, layout {data.layout}")
-    print(f"rows        {len(data.rows)} usable, {left_out} left out")
+    left_out = source.num_records - structure.num_rows
+    print(f"{source.path}: {source.container}, layout {source.layout}")
+    print(f"rows        {structure.num_rows} usable, {left_out} left out")
     print(
         f"turns       {structure.num_turns}; {counted(structure.num_multi_turn, 'row')} with "
         f"several answers, {counted(structure.num_system_prompts, 'system prompt')}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from engine.data.report import Spread
+from engine.data.spread import Spread
 from engine.data.text import inert, toml_string
 from engine.errors import EXIT_INTERRUPTED, EXIT_NO, TailfinError
 from engine.findings import Finding
@@ -56,7 +56,7 @@ class Inspection:
     """What was found in a data file that can be read.
 
     `path` is the file as it was read; `layout` and `columns` as in engine.data.rows.DataFile, the
-    counts and spreads (in characters, None without rows) as in engine.data.report.Structure.
+    counts and spreads (in characters, None without rows) as in engine.data.quality.report.Quality.
     `findings` are those of rows, structure and tokens, worst first. `tokens` is None where no
     model was given, where no row is usable, and where the tokenizer failed, which a finding says
     then; its own `findings` are empty. `file_columns` are all columns or top-level keys, used or

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 from engine.data.fields import Field
 from engine.data.inspect import Inspection, SampleRow, SampleTurn, Unreadable
 from engine.data.proposal import MappingProposal
-from engine.data.report import Spread
 from engine.data.rows import Container
+from engine.data.spread import Spread
 from engine.data.token_report import TokenReport
 from engine.errors import TailfinError
 from engine.findings import Finding

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data.conversation import read_messages
 from engine.data.faults import Fault, RowFault
-from engine.data.layout import Layout, all_columns, decide_layout
+from engine.data.layout import Layout, decide_layout
 from engine.data.lines import LineRange, looks_like_lines, read_range, scan_lines
 from engine.data.read import ParsedFile, notes_of, parse_file, plain_text_refused, unpack_turns
 from engine.data.rows import Container, Record, Row
@@ -72,8 +72,8 @@ class Reader:
 class Source:
     """A data set whose container and layout are decided.
 
-    `notes` are findings about the set as a whole, `fields` all columns or top-level keys,
-    `num_records` counts the rows that cannot be used too.
+    `notes` are findings about the set as a whole; `num_records` counts the rows that cannot be used
+    too.
     """
 
     def __init__(
@@ -81,14 +81,12 @@ class Source:
         reader: Reader,
         container: Container,
         notes: Sequence[Finding],
-        fields: Sequence[Record],
         held: ParsedFile | Sequence[LineRange],
         num_records: int,
     ) -> None:
         self.reader = reader
         self.container = container
         self.notes = tuple(notes)
-        self.fields = tuple(fields)
         self.num_records = num_records
         self._held = held
 
@@ -118,55 +116,56 @@ class Source:
         return self.reader.read(chunk)
 
 
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A set that was gone over once, its layout still open.
+
+    `parsed` holds its records, or where it is streamed records that stand for all; `ranges` are
+    its lines then.
+    """
+
+    parsed: ParsedFile
+    num_records: int
+    ranges: tuple[LineRange, ...] | None = None
+
+
+def scan_source(path: str | Path) -> Scanned:
+    """Go over a file or folder once; raises TailfinError where it cannot be used at all."""
+    path = str(path)
+    place = Path(path)
+    is_streamed = place.is_file() and place.stat().st_size > STREAMED_BYTES
+    if is_streamed and looks_like_lines(place):
+        scan = scan_lines(place, CHUNK_ROWS)
+        parsed = ParsedFile(path, "jsonl", scan.shapes, [], [])
+        return Scanned(parsed, scan.num_records, scan.ranges)
+    parsed = parse_file(path)
+    return Scanned(parsed, len(parsed.records) + len(parsed.faults))
+
+
 def open_source(
-    path: str | Path,
+    path: str | Path | Scanned,
     *,
     layout: str = "auto",
     columns: Mapping[str, str] | None = None,
     system: str = "",
     plain_text: bool = False,
 ) -> Source:
-    """Go over a file or folder once, and decide its container and layout.
+    """Decide the layout of a file or folder, or of one that was scanned.
 
     `layout`, `columns`, `system` and `plain_text` as in engine.data.read. Raises TailfinError
     where the set cannot be used at all.
     """
-    path = str(path)
-    place = Path(path)
-    is_streamed = place.is_file() and place.stat().st_size > STREAMED_BYTES
-    if is_streamed and looks_like_lines(place):
-        scan = scan_lines(place, CHUNK_ROWS)
-        decided = _decide(scan.shapes, path, layout, columns, plain_text)
-        parsed = ParsedFile(path, "jsonl", scan.shapes, [], [])
-        notes = notes_of(parsed, decided, scan.shapes)
-        reader = Reader(path, decided, system)
-        fields = list({id(shape): shape for shape in scan.shapes}.values())
-        return Source(reader, "jsonl", notes, fields, scan.ranges, scan.num_records)
-    parsed = parse_file(path)
-    decided = _decide(parsed.records, path, layout, columns, plain_text)
-    more: list[Finding] = []
-    if parsed.container in ("csv", "folder"):
-        records, more = unpack_turns(parsed.records, decided, path)
-        parsed = ParsedFile(path, parsed.container, records, parsed.faults, parsed.notes)
-    notes = [*parsed.notes, *more, *notes_of(parsed, decided, parsed.records)]
-    count = len(parsed.records) + len(parsed.faults)
-    reader = Reader(path, decided, system)
-    return Source(reader, parsed.container, notes, parsed.records, parsed, count)
-
-
-def field_names(source: Source) -> list[str]:
-    """All columns or top-level keys, in order of appearance."""
-    return all_columns(source.fields)
-
-
-def _decide(
-    records: Sequence[Record],
-    path: str,
-    layout: str,
-    columns: Mapping[str, str] | None,
-    plain_text: bool,
-) -> Layout:
-    decided = decide_layout(records, path, wanted=layout, columns=columns or {})
+    scanned = path if isinstance(path, Scanned) else scan_source(path)
+    parsed = scanned.parsed
+    decided = decide_layout(parsed.records, parsed.path, wanted=layout, columns=columns or {})
     if decided.name == "text" and not plain_text:
-        raise plain_text_refused(path)
-    return decided
+        raise plain_text_refused(parsed.path)
+    notes = list(parsed.notes)
+    if parsed.container in ("csv", "folder"):
+        records, more = unpack_turns(parsed.records, decided, parsed.path)
+        parsed = replace(parsed, records=records)
+        notes += more
+    notes += notes_of(parsed, decided, parsed.records)
+    held = parsed if scanned.ranges is None else scanned.ranges
+    reader = Reader(parsed.path, decided, system)
+    return Source(reader, parsed.container, notes, held, scanned.num_records)

@@ -50,7 +50,8 @@ def test_a_faulty_row_fails_and_is_in_the_envelope(
     assert (told["data"]["num_rows"], told["data"]["num_left_out"]) == (1, 1)
     assert told["data"]["tokens"] is None
     assert told["data"]["structure"]["answer_chars"]["longest"] == 5
-    assert [(f["id"], f["where"]) for f in told["findings"]] == [("data.empty-answer", f"{path}:2")]
+    places = [(f["id"], f["where"]) for f in told["findings"]]
+    assert places == [("data.empty-answer", f"{path}:2"), ("data.size", str(path))]
 
 
 def test_json_may_stand_before_the_action(
@@ -116,7 +117,7 @@ def test_a_failing_tokenizer_costs_the_text_report_and_not_the_envelope(
     assert main([*words, "--json"]) == 1
     told = answer(capsys)
     assert (told["ok"], told["data"]["num_rows"], told["data"]["tokens"]) == (False, 1, None)
-    assert [finding["id"] for finding in told["findings"]] == ["data.token-report"]
+    assert [finding["id"] for finding in told["findings"]] == ["data.token-report", "data.size"]
 
 
 def test_a_misspelt_setting_is_corrected(

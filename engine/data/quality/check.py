@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,6 +51,11 @@ class View:
         return self.row.answer_text
 
     @cached_property
+    def lowered(self) -> tuple[str, ...]:
+        """The text of every turn in lower case."""
+        return tuple(message.content.lower() for message in self.row.messages)
+
+    @cached_property
     def is_ascii(self) -> bool:
         return self.prompt.isascii() and self.answer.isascii()
 
@@ -79,6 +84,14 @@ def lowered(text: str) -> str:
     if len(low) != len(text):  # a few capitals, as the Turkish dotted I, become two characters
         low = "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
     return low.replace("\u2019", "'")
+
+
+def holds_any(text: str, words: Sequence[str]) -> bool:
+    """Whether one of the words is in a text; many times as fast as a pattern of them all."""
+    for word in words:  # noqa: SIM110 -- a generator here would cost more than the search
+        if word in text:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.data.quality.check import Hit, RowCheck, View
+from engine.data.quality.check import Hit, RowCheck, View, holds_any
 from engine.data.text import fold, shown
 
 # Whole answers that stand for "nothing here" in public sets, folded.
@@ -67,20 +67,18 @@ _ABOUT_AI = re.compile(
 )
 # One of these is in every text that the two patterns above find; looking for them is cheap.
 _BOILERPLATE_SIGNS = (
-    *("as a", "being a", "i am", "i'm", "i’m", "cutoff", "cut-off", "last knowledge"),
-    *("my knowledge", "my training", "last training", "have personal", "have real-time"),
+    *("as a", "being a", "i am ", "i'm ", "i’m ", "cutoff", "cut-off", "knowledge", "training"),
     *(
-        "have access",
+        "i do not have",
+        "i don't have",
+        "i don’t have",
         "作为",
         "我是",
         "我只是",
         "我仅",
         "我的知识",
-        "我的训练",
-        "互联网",
-        "网页",
-        "上网",
     ),
+    *("我的训练", "互联网", "网页", "上网"),
 )
 # A refusal is one where it makes up the answer; a long one only opens with an apology.
 _LONGEST_REFUSAL = 700
@@ -128,8 +126,7 @@ def _refusal(view: View) -> Hit | None:
 def _boilerplate(view: View) -> Hit | None:
     for index, message in view.answers:
         text = message.content
-        lowered = text.lower()
-        if not any(word in lowered for word in _BOILERPLATE_SIGNS):
+        if not holds_any(view.lowered[index], _BOILERPLATE_SIGNS):
             continue
         found = _SPEAKS_AS_AI.search(text) or _LIMITS.search(text)
         if found is None:

@@ -44,7 +44,7 @@ def _other_script(view: View) -> Hit | None:
     answer, prompt = message.content, view.prompt
     if len(answer) < 8 or _CODE.search(answer) or _CODE.search(prompt):
         return None
-    asked, said = _script(prompt), _script(answer)
+    asked, said = script_of(prompt), script_of(answer)
     if not asked or not said or asked == said or {asked, said} == {"han", "kana"}:
         return None
     if said == "latin" and len(answer) < _SHORTEST:
@@ -64,11 +64,12 @@ def _other_language(view: View) -> Hit | None:
     answer, prompt = message.content, view.prompt
     if len(answer) < 60 or len(prompt) < 30:
         return None
-    if _english(answer) == _english(prompt) and (_english(answer) or view.is_ascii):
+    is_english = _english(answer)
+    if is_english == _english(prompt) and (is_english or view.is_ascii):
         return None
     if _WANTS_OTHER.search(prompt) or _CODE.search(answer) or _CODE.search(prompt):
         return None
-    if _script(answer) != "latin" or _script(prompt) != "latin":
+    if script_of(answer) != "latin" or script_of(prompt) != "latin":
         return None
     asked, said = _language(prompt[:600]), _language(answer[:600])
     if asked[0] == said[0] or min(asked[1], said[1]) < 0.99:
@@ -84,7 +85,7 @@ def _mixed(view: View) -> Hit | None:
     answer = message.content
     if len(answer) < 30 or _WANTS_OTHER.search(view.prompt) or _CODE.search(answer):
         return None
-    main = _script(answer)
+    main = script_of(answer)
     for name, pattern in _SCRIPTS[:-1]:
         if name == main or {name, main} <= {"han", "kana"} or name == "greek":
             continue
@@ -97,7 +98,7 @@ def _mixed(view: View) -> Hit | None:
     return None
 
 
-def _script(text: str) -> str:
+def script_of(text: str) -> str:
     """The script that most of a text is in; empty where it has no letters."""
     if text.isascii():
         return "latin" if any(map(str.isalpha, text[:400])) else ""
@@ -112,13 +113,33 @@ def _script(text: str) -> str:
     return best if counts[best] > 0.6 * total else ""
 
 
-_ENGLISH = re.compile(r"\b(?:the|of|and|to|is|in|that|for|with|are|you|this|it|as)\b", re.I)
+_ENGLISH = frozenset(
+    [
+        "the",
+        "of",
+        "and",
+        "to",
+        "is",
+        "in",
+        "that",
+        "for",
+        "with",
+        "are",
+        "you",
+        "this",
+        "it",
+        "as",
+        "a",
+        "on",
+        "be",
+    ]
+)
 
 
 def _english(text: str) -> bool:
-    """Plainly English: at least one in twelve words is among the commonest."""
-    words = text.count(" ") + 1
-    return len(_ENGLISH.findall(text[:1500])) * 12 >= min(words, 250)
+    """Plainly English: at least one in eight words is among the commonest."""
+    words = text[:600].lower().split()
+    return sum(word in _ENGLISH for word in words) * 8 >= len(words)
 
 
 def _language(text: str) -> tuple[str, float]:

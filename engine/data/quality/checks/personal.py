@@ -33,6 +33,9 @@ _SSN = re.compile(r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?
 _PUBLIC_IP = re.compile(
     r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])"
 )
+_DIGIT = re.compile(r"\d")
+# The shortest of the numbers looked for has nine digits.
+_DIGITS = re.compile(r"(?:\d[ .()-]{0,3}){7}\d|[A-Z]{2}\d{2}|\d\.\d{1,3}\.\d")
 _FICTION = re.compile(
     r"\b555[-. ]?01\d\d\b|\b555[-. ]\d{4}\b|123[-. ]?456|000[-. ]?000|111[-. ]?111|987[-. ]?654"
 )
@@ -47,7 +50,7 @@ def _personal(view: View) -> Hit | None:
     for index, message in enumerate(view.row.messages):
         text = message.content
         hit = _mail(text, index) if "@" in text else None
-        if hit is None and any(character.isdigit() for character in text[:20000]):
+        if hit is None and _DIGIT.search(text) and _DIGITS.search(text):
             hit = _numbers(text, index)
         if hit is not None and not _ABOUT_NUMBERS.search(view.prompt):
             return hit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.data.quality.check import Hit, RowCheck, View
+from engine.data.quality.check import Hit, RowCheck, View, holds_any
 from engine.data.text import shown
 
 _DOCUMENT = (
@@ -22,6 +22,29 @@ _VAGUE = re.compile(
     r"|(?:本|这篇|该|此|上述|以上|上文|前述|这份|这段|下列|以下|文中|这个)(?:文档|文章|文件|段落|文本|材料|报告|论文|章节|章|节|图|"
     r"表格?|页面?|书|手册|短文|资料|内容|附件)|根据(?:上文|上述|文中|原文|材料|所给|给定)|文中(?:提到|指出|所述|的)|作者(?:认为|指出|在)",
     re.I,
+)
+# One of these is in every question that points at a document.
+_DOCUMENTS = (
+    *("document", "passage", "text", "article", "paragraph", "section", "chapter", "excerpt"),
+    *("figure", "table", "page", "report", "paper", "file", "pdf", "slide", "transcript", "book"),
+    *("study", "appendix", "diagram", "chart", "graph", "manual", "context", "essay", "story"),
+    *(
+        "poem",
+        "author",
+        "文",
+        "材料",
+        "报告",
+        "章",
+        "节",
+        "图",
+        "表",
+        "页",
+        "书",
+        "手册",
+        "资料",
+        "内容",
+    ),
+    *("附件", "作者", "本", "原"),
 )
 _ABSENT_BODY = re.compile(
     r"\b(?:the\s+)?following\s+(?:text|passage|sentences?|paragraph|article|code|list|words?|poem|e-?mail|"
@@ -45,6 +68,21 @@ _ASKS_TO_DRAW = re.compile(
     r"drawing|screenshot|sketch)s?\b"
     r"|^(?:请|帮我)?(?:画|绘制|生成|发|给我)(?:一?[张幅个])?[^，。]{0,12}(?:图片|照片|图像|画|视频|插画)",
     re.I,
+)
+_MEDIA = (
+    *(
+        "image",
+        "picture",
+        "photo",
+        "screenshot",
+        "video",
+        "audio",
+        "recording",
+        "sketch",
+        "drawing",
+    ),
+    *("painting", "figure", "attach", "<img", "illustration", "图", "照片", "视频", "录音", "附件"),
+    *("上传", "画"),
 )
 _LINK = re.compile(r"https?://[^\s<>\"'）)】]+|\bwww\.[\w-]+\.[^\s<>\"']+", re.I)
 _ABOUT_LINK = re.compile(
@@ -72,7 +110,7 @@ def _vague(view: View) -> Hit | None:
     text = message.content
     if len(text) > 300:
         return None
-    found = _VAGUE.search(text)
+    found = _VAGUE.search(text) if holds_any(view.lowered[index], _DOCUMENTS) else None
     if found is None or _has_body(text, found.end()) or _names_its_work(text):
         return None
     if re.match(r"\s+(?:of\s+)?[A-Z\"“‘《']", text[found.end() :]):
@@ -110,6 +148,9 @@ def _picture(view: View) -> Hit | None:
     for index, message in view.prompts:
         text = message.content
         if len(text) > 800:
+            continue
+        lowered = view.lowered[index]
+        if not holds_any(lowered, _MEDIA):
             continue
         found = _IMAGE.search(text)
         if found and not _brings_its_own(text) and not _about_pictures(text):

@@ -12,7 +12,7 @@ _PLACEHOLDER = re.compile(
     r"position|job|date|name|address|phone|email|city|state|topic|title|link|url|number|amount|"
     r"specific|relevant|enter|add|fill)\b[^\[\]\n]{0,40}\](?!\()"
     r"|\{\{\s*[\w.$-]{1,40}\s*\}\}|<(?:insert|your|name|placeholder|fill)\b[^<>\n]{0,30}>"
-    r"|\blorem ipsum\b|\bXX{2,}\b|\b(?:TODO|FIXME|TBD|TK)\b(?=[:.\s]|$)|\$\{[A-Za-z_]\w*\}"
+    r"|\blorem ipsum\b|\bXX{2,}\b|\b(?:TODO|FIXME|TBD)\b(?=[:.\s]|$)|\$\{[A-Za-z_]\w*\}"
     r"|[\[【(（](?:请?(?:填写|输入|插入|填入)|你的|您的|姓名|公司名称?|日期|地址|电话|待补充|此处)[^\]】)）\n]{0,20}[\]】)）]"
     r"|某某某|ＸＸＸ|×××",
     re.I,

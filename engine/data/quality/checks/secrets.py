@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 
-from engine.data.quality.check import Hit, RowCheck, View
+from engine.data.quality.check import Hit, RowCheck, View, holds_any
 
 _KEYS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----")),
@@ -35,8 +35,38 @@ _KEYS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"\b[a-z][a-z0-9+]{2,12}://[^\s:/@]{1,40}:([^\s:/@]{4,60})@[\w.-]+"),
     ),
 )
-_GUARDS = ("-----", "AKIA", "ASIA", "AGPA", "AROA", "AIDA", "gh", "glpat-", "sk-", "k_", "xox", "hooks.",
-           "AIza", "hf_", "npm_", "pypi-", "SG.", ":AA", "eyJ", "://")  # fmt: skip
+# One of these is in every key that the patterns above find.
+_GUARDS = (
+    *(
+        "-----B",
+        "AKIA",
+        "ASIA",
+        "AGPA",
+        "AROA",
+        "AIDA",
+        "AIza",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+    ),
+    *(
+        "github_pat",
+        "glpat-",
+        "sk-",
+        "k_live",
+        "k_test",
+        "xox",
+        "hooks.",
+        "hf_",
+        "npm_",
+        "pypi-",
+        "SG.",
+    ),
+    *(":AA", "eyJ", "://"),
+)
+_NAMES = ("secret", "token", "passw", "key", "credential", "密码", "口令", "密钥")
 _ASSIGNED = re.compile(
     r"(?:^|[\s\"'{,;(])(?:export\s+)?([A-Za-z][\w.-]{0,40}?(?:secret|token|passwd|password|api[_-]?key|apikey|"
     r"access[_-]?key|private[_-]?key|credential|密码|口令|密钥)[\w-]{0,20})[\"']?\s*(?::=|=|:|：|是|is)\s*"
@@ -58,24 +88,18 @@ _EXAMPLE = re.compile(
 def _secret(view: View) -> Hit | None:
     for index, message in enumerate(view.row.messages):
         text = message.content
-        if any(guard in text for guard in _GUARDS):
+        if holds_any(text, _GUARDS):
             for name, pattern in _KEYS:
                 found = pattern.search(text)
                 if found and not _is_example(found.group(found.lastindex or 0), name):
                     return Hit(index, *found.span(), name)
-        hit = _assigned(text, index)
+        hit = _assigned(text, index) if holds_any(view.lowered[index], _NAMES) else None
         if hit is not None:
             return hit
     return None
 
 
 def _assigned(text: str, index: int) -> Hit | None:
-    lowered = text.lower()
-    if not any(
-        w in lowered
-        for w in ("secret", "token", "passw", "key", "credential", "密码", "口令", "密钥")
-    ):
-        return None
     for pattern in (_ASSIGNED, _BARE):
         for found in pattern.finditer(text):
             value = found.group(2).rstrip(".)]}")
