@@ -101,7 +101,7 @@ def _repeated(repeats: Repeats, places: _Places, num_rows: int) -> Iterator[Tall
             repeats.exact,
             "Each copy weighs its row double, and copies on both sides of a split make the "
             "held-out loss a training loss.",
-            "Remove the copies: keep-first.",
+            "Remove the copies.",
             ("keep-first",),
         ),
         (
@@ -109,7 +109,7 @@ def _repeated(repeats: Repeats, places: _Places, num_rows: int) -> Iterator[Tall
             "nearly repeated an earlier row (most words and all numbers are the same)",
             repeats.near,
             "They weigh a row several times, and leak from training into evaluation.",
-            "Keep one of each: keep-first; split by groups.",
+            "Keep one of each, and keep both on one side of a split.",
             ("keep-first",),
         ),
         (

@@ -147,7 +147,7 @@ CHECKS = (
         "warn",
         "had HTML tags or entities in the text",
         "The model learns to write them into plain answers.",
-        "Strip them: strip-html.",
+        "Strip them.",
         _html,
         ("strip-html", "drop"),
     ),
