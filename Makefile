@@ -32,6 +32,7 @@ bench: python
 	@OMP_NUM_THREADS=1 $(VENV)/python -W ignore tests/benchmarks/bench_step_overhead.py 2>/dev/null
 	@$(VENV)/python -m tests.benchmarks.bench_screens
 	@$(VENV)/python -m tests.benchmarks.bench_doctor
+	@$(VENV)/python -m tests.benchmarks.bench_data_report
 
 # The same on a GPU, with a model and rows that keep one busy; records the box into BOX.
 BOX ?= build/gpu-box
