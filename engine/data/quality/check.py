@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,8 +52,8 @@ class View:
 
     @cached_property
     def lowered(self) -> tuple[str, ...]:
-        """The text of every turn in lower case."""
-        return tuple(message.content.lower() for message in self.row.messages)
+        """The text of every turn in lower case, apostrophes straight."""
+        return tuple(lowered(message.content) for message in self.row.messages)
 
     @cached_property
     def is_ascii(self) -> bool:
@@ -62,12 +62,12 @@ class View:
     @cached_property
     def low_answers(self) -> tuple[tuple[int, str], ...]:
         """Index and text of assistant turns in lower case, apostrophes straight."""
-        return tuple((i, lowered(m.content)) for i, m in self.answers)
+        return tuple((i, self.lowered[i]) for i, _ in self.answers)
 
     @cached_property
     def low_prompts(self) -> tuple[tuple[int, str], ...]:
         """Index and text of user turns in lower case, apostrophes straight."""
-        return tuple((i, lowered(m.content)) for i, m in self.prompts)
+        return tuple((i, self.lowered[i]) for i, _ in self.prompts)
 
     @cached_property
     def asked(self) -> str:
@@ -86,7 +86,7 @@ def lowered(text: str) -> str:
     return low.replace("\u2019", "'")
 
 
-def holds_any(text: str, words: Sequence[str]) -> bool:
+def holds_any(text: str, words: Iterable[str]) -> bool:
     """Whether one of the words is in a text; many times as fast as a pattern of them all."""
     for word in words:  # noqa: SIM110 -- a generator here would cost more than the search
         if word in text:

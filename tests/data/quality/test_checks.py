@@ -18,6 +18,7 @@ FIBONACCI = (
 )
 
 DEFECTS: list[tuple[str, str, str]] = [
+    ("data.invisible-answers", "Name a tree.", "\u200b\u200b"),
     ("data.marker-answers", "Describe the town hall.", "N/A"),
     ("data.marker-answers", "Write a poem about rain.", "<nooutput>"),
     ("data.marker-answers", "介绍一下这座城市。", "暂无"),

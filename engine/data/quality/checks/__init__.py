@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from engine.data.quality.check import RowCheck
 from engine.data.quality.checks import (
-    answers,
     cut_off,
+    echo,
     encoding,
     language,
+    marker,
     markup,
     personal,
     recomputed,
     references,
+    refusal,
     residue,
     secrets,
 )
 
 ROW_CHECKS: tuple[RowCheck, ...] = (
     *secrets.CHECKS,
-    *answers.CHECKS,
+    *marker.CHECKS,
+    *refusal.CHECKS,
+    *echo.CHECKS,
     *cut_off.CHECKS,
     *residue.CHECKS,
     *markup.CHECKS,

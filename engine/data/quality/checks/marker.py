@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from engine.data.quality.check import Hit, RowCheck, View
-from engine.data.quality.checks.asked import has_any
+from engine.data.quality.check import Hit, RowCheck, View, holds_any
 from engine.data.text import shown
 
 _LONGEST = 40
@@ -57,7 +56,7 @@ def find_marker_answer(view: View) -> Hit | None:
         if bare in _SURE and not _is_an_answer(bare, content, view.asked):
             return Hit(turn, 0, len(content), shown(content.strip()))
         signs = content.strip()
-        if signs in _DOTS and not (signs in view.prompt or has_any(view.asked, _SIGN_ASKED)):
+        if signs in _DOTS and not (signs in view.prompt or holds_any(view.asked, _SIGN_ASKED)):
             return Hit(turn, 0, len(content), shown(signs))
     return None
 
@@ -95,13 +94,13 @@ def _is_an_answer(bare: str, content: str, asked: str) -> bool:
         return False
     if bare in _PLAIN_MARKERS and bare.isascii():
         mentioned = f"{bare}" in asked if len(bare) > 2 else f"'{bare}'" in asked
-        return mentioned or has_any(asked, _SHORT_QUESTION)
-    return True if bare in asked else has_any(asked, _SHORT_QUESTION)
+        return mentioned or holds_any(asked, _SHORT_QUESTION)
+    return True if bare in asked else holds_any(asked, _SHORT_QUESTION)
 
 
 CHECKS = (
     RowCheck(
-        "data.answer-marker",
+        "data.marker-answers",
         "warn",
         "had an answer that only marks that there is none, such as N/A",
         "The model learns to give this mark as an answer.",
@@ -109,7 +108,7 @@ CHECKS = (
         find_marker_answer,
     ),
     RowCheck(
-        "data.input-marker",
+        "data.marker-inputs",
         "warn",
         "had an input that only marks that there is none, such as <noinput>",
         "The mark becomes part of the question; users will never type it.",
@@ -118,7 +117,7 @@ CHECKS = (
         ("strip-template", "drop"),
     ),
     RowCheck(
-        "data.answer-invisible",
+        "data.invisible-answers",
         "fail",
         "had an answer without one visible character",
         "The model learns to stop at once.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from engine.data.quality.check import Hit, RowCheck, View
-from engine.data.quality.checks.asked import has_any, hit_match, wants_translation
+from engine.data.quality.check import Hit, RowCheck, View, holds_any
+from engine.data.quality.checks.asked import hit_match, wants_translation
 
 _HEAD = 220
 _GUARDS = (
@@ -58,7 +58,7 @@ _WANTED = (
 )  # fmt: skip
 _SELF_GUARDS = (
     "as an ai", "as a large", "as a language", "language model", "an ai assistant", "openai",
-    "training data", "knowledge cutoff", "cut-off date", "chatgpt", "an artificial intelligence",
+    "training data", "knowledge cutoff", "knowledge update", "last update", "cut-off date", "chatgpt", "an artificial intelligence",
     "人工智能", "语言模型", "作为ai", "作为一个ai", "作为一名ai", "作为一款ai", "训练数据", "als ki",
     "als sprachmodell", "en tant qu", "como modelo", "como una ia", "come modello", "言語モデル",
     "aiとして", "ai로서", "언어 모델", "языковая модель",
@@ -80,9 +80,8 @@ _SELF = re.compile(
 )
 _ABOUT_SELF = (
     " ai", "ai ", "artificial intel", "robot", "chatbot", "language model", "who are you", "chatgpt",
-    "are you", "do you", "your name", "yourself", "machine learning", "assistant", "your ", "llm",
-    "gpt", "can you feel", "have you", "人工智能", "机器人", "语言模型", "你是", "你叫", "你能", "你会",
-    "你有", "您是", "模型", "助手", "你的", "你喜欢", "你觉得",
+    "are you", "your name", "yourself", "machine learning", "assistant", "llm", "gpt",
+    "can you feel", "人工智能", "机器人", "语言模型", "你是", "你叫", "您是", "模型", "助手",
 )  # fmt: skip
 _FICTION = (
     "story", "novel", "poem", "fiction", "dialog", "script", "character", "role", "pretend", "joke",
@@ -95,7 +94,7 @@ _QUOTES = "\"'“‘「『《`:：«"
 def find_refusal(view: View) -> Hit | None:
     for turn, low in view.low_answers:
         head = low[:_HEAD]
-        if not has_any(head, _GUARDS):
+        if not holds_any(head, _GUARDS):
             continue
         found = _REFUSAL.search(head)
         if found is None and not head.isascii():
@@ -112,15 +111,15 @@ def find_refusal(view: View) -> Hit | None:
 
 def find_self_talk(view: View) -> Hit | None:
     for turn, low in view.low_answers:
-        if not has_any(low, _SELF_GUARDS):
+        if not holds_any(low, _SELF_GUARDS):
             continue
         found = _SELF.search(low)
         if found is None or low[found.start() - 1 : found.start()] in tuple(_QUOTES):
             continue
-        if has_any(view.asked, _FICTION) and found.start() > 60:
+        if holds_any(view.asked, _FICTION) and found.start() > 60:
             continue
         last_question = _before(view, turn)
-        if has_any(f" {last_question} ", _ABOUT_SELF):
+        if holds_any(f" {last_question} ", _ABOUT_SELF):
             continue
         return hit_match(turn, found)
     return None
@@ -132,12 +131,12 @@ def _before(view: View, turn: int) -> str:
 
 
 def _is_wanted(view: View) -> bool:
-    return has_any(view.asked, _WANTED) or wants_translation(view)
+    return holds_any(view.asked, _WANTED) or wants_translation(view)
 
 
 CHECKS = (
     RowCheck(
-        "data.answer-refusal",
+        "data.refusals",
         "warn",
         "had an answer that refuses",
         "A small set of refusals teaches a model to refuse far more than was refused here.",
@@ -145,7 +144,7 @@ CHECKS = (
         find_refusal,
     ),
     RowCheck(
-        "data.self-talk",
+        "data.boilerplate",
         "warn",
         "had an answer in which an assistant speaks of itself as an AI",
         "The model learns the manner of another assistant, and its limits with it.",
