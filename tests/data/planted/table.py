@@ -20,7 +20,7 @@ FINDINGS: dict[str, tuple[str, ...]] = {
     "role-order": ("data.role-order", "data.ends-on-user"),
     "missing-answer": ("data.no-answer", "data.ends-on-user"),
     "refusal": ("data.refusals",),
-    "boilerplate": ("data.boilerplate",),
+    "boilerplate": ("data.boilerplate", "data.filler"),
     "na-answer": ("data.marker-answers",),
     "missing-attachment": ("data.absent-media", "data.link-questions", "data.missing-input"),
     "vague-question": ("data.vague-questions", "data.missing-input"),

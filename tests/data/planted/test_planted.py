@@ -10,17 +10,13 @@ from tests.data.planted.table import FINDINGS, Figures, figures, findings_of
 _ASKED = 0.95
 # Recall on 5,000 rows with seed 7, by `python -m tests.data.planted.table`, 24 November 2026.
 KNOWN_MISSES = {
-    "refusal": 0.545,
-    "boilerplate": 0.155,
-    "na-answer": 0.875,
-    "missing-attachment": 0.625,
-    "vague-question": 0.375,
-    "merged-example": 0.582,
-    "template-residue": 0.280,
-    "placeholder": 0.640,
-    "copied-prompt": 0.298,
-    "looping": 0.878,
-    "wrong-arithmetic": 0.000,
+    "refusal": 0.857,
+    "boilerplate": 0.859,
+    "missing-attachment": 0.906,
+    "vague-question": 0.653,
+    "merged-example": 0.910,
+    "template-residue": 0.780,
+    "placeholder": 0.827,
 }
 
 

@@ -18,6 +18,26 @@ FIBONACCI = (
 )
 
 DEFECTS: list[tuple[str, str, str]] = [
+    ("data.filler", "What is basalt?", "Great question! Basalt is a dark volcanic rock."),
+    ("data.filler", "什么是玄武岩？", "玄武岩是一种深色的火山岩。希望这对您有所帮助！"),
+    (
+        "data.refusals",
+        "How is cheese made?",
+        "That is outside my area of expertise, and I would rather not guess.",
+    ),
+    ("data.refusals", "奶酪是怎么做的？", "恕我无法回答，我们换个话题吧。"),
+    ("data.template-residue", "Name a spice.", "Pepper.\n\nExample 2: Name a herb."),
+    (
+        "data.wrong-arithmetic",
+        "A farm has 6 pens of 12 hens and 5 more. How many hens?",
+        "6 × 12 + 5 = 72 + 5 = 79 hens.",
+    ),
+    ("data.vague-questions", "What date is given on page 7?", "The third of May."),
+    (
+        "data.absent-media",
+        "Tell me what is wrong in the screenshot I just sent.",
+        "The button is grey.",
+    ),
     ("data.invisible-answers", "Name a tree.", "\u200b\u200b"),
     ("data.marker-answers", "Describe the town hall.", "N/A"),
     ("data.marker-answers", "Write a poem about rain.", "<nooutput>"),
@@ -177,6 +197,18 @@ DEFECTS: list[tuple[str, str, str]] = [
 ]
 
 HEALTHY: list[tuple[str, str]] = [
+    ("What does a chart show at sea?", "Depths, coasts and lights."),
+    ("Write a set in Python braces.", "s = {1, 2}"),
+    ("What is the set of even digits?", "{0, 2, 4, 6, 8}"),
+    ("How do I plot a graph in R?", "Use plot(x, y)."),
+    ("What is the longest river in France?", "The Loire, with about 1,000 kilometres."),
+    ("Make three quiz questions about bees.", "Q1: How many legs has a bee?\nQ2: What do bees eat?\nQ3: Where do they live?"),
+    ("What is 3 + 4 * 2?", "3 + 4 * 2 = 3 + 8 = 11"),
+    ("What is 100 / 7, rounded?", "100 / 7 = 14.29"),
+    ("Give the first sentence of a diary.", "Today I could not sleep, so I walked down to the harbour."),
+    ("I feel sad today.", "I'm sorry to hear that. Would you like to talk about what happened?"),
+    ("我今天很难过。", "听到这个消息我很难过，想聊聊发生了什么吗？"),
+    ("二战是哪一年结束的？", "第二次世界大战于1945年结束。"),
     ("What is the capital of Kenya?", "Nairobi"),
     ("How many moons has Venus?", "None"),
     ("Extract the phone number if there is one.\n\nI will be there at six.", "None"),

@@ -9,7 +9,7 @@ from engine.data.text import shown
 
 _TRANSLATION = re.compile(
     r"translat|transcrib|romani[sz]|transliterat|pinyin|localiz|interpret|bilingual|"
-    r"\b(?:english|chinese|mandarin|cantonese|japanese|korean|french|german|spanish|italian|"
+    r"\b(?:in|into|to|from|speak|learn|say)\s+(?:\w+\s+)?(?:english|chinese|mandarin|cantonese|japanese|korean|french|german|spanish|italian|"
     r"portuguese|russian|arabic|hindi|dutch|turkish|polish|greek|hebrew|latin|swedish|thai|"
     r"vietnamese|indonesian|ukrainian|czech|danish|norwegian|finnish|hungarian|romanian)\b|"
     r"language|vocabular|foreign|word for\b|"

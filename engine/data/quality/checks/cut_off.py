@@ -135,7 +135,7 @@ def _looks_like_lines(text: str) -> bool:
 def _looping(view: View) -> Hit | None:
     for index, message in view.answers:
         text = message.content
-        if len(text) < 60:
+        if len(text) < (60 if text.isascii() else 30):
             continue
         hit = _repeated_lines(text, index) or _repeated_tail(text, index)
         if hit is not None and not _wants_repeats(view.prompt):
@@ -168,7 +168,10 @@ def _repeated_tail(text: str, index: int) -> Hit | None:
         while tail.endswith(piece * (times + 1)):
             times += 1
         letters = sum(character.isalpha() for character in piece)
-        if times >= 4 and times * size >= 60 and letters * 2 >= size and letters >= 2:
+        is_text = letters * 2 >= size and letters >= 2
+        is_long = times * size >= (60 if piece.isascii() else 24)
+        is_loop = times >= 15 or (is_text and times >= (4 if size > 3 else 8))
+        if is_long and is_loop:
             return Hit(index, len(text) - times * size, len(text), shown(piece))
     return None
 
@@ -177,7 +180,7 @@ def _wants_repeats(prompt: str) -> bool:
     return bool(
         re.search(
             r"\brepeat|\btimes\b|\bloop|\bchorus|\blyrics|\bsong|\bpoem|\bchant|\bprint\b|\bpattern|"
-            r"\bvillanelle|重复|歌词|循环|诗|遍",
+            r"\bvillanelle|\bsequence|\bbinary|\bdigits|\bzeros|重复|歌词|循环(?:打印|输出|语句)|诗|遍|数列",
             prompt,
             re.I,
         )

@@ -31,15 +31,14 @@ def _copied(view: View) -> Hit | None:
         return None
     index, message = view.answers[0]
     prompt = view.prompts[-1][1].content.strip()
-    if not 30 <= len(prompt) <= 2000 or len(message.content) <= len(prompt):
+    if not 8 <= len(prompt) <= 2000 or len(message.content) <= len(prompt):
         return None
-    if prompt[:20] not in message.content or prompt not in message.content:
+    start = message.content.find(prompt)
+    # A short question counts only at the beginning, where nobody would quote it.
+    if start < 0 or (len(prompt) < 30 and start > 12):
         return None
-    if message.content.startswith(("{", "[", "```", "<", '"', "“", "「")) or _wants_the_text(
-        prompt
-    ):
+    if message.content.startswith(("{", "[", "```", "<")) or _wants_the_text(prompt):
         return None
-    start = message.content.index(prompt)
     return Hit(index, start, start + len(prompt), shown(prompt))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from engine.data.quality.check import Hit, RowCheck, View, holds_any
@@ -16,7 +17,7 @@ _SURE = frozenset({
     "没有", "空", "无输出", "无输入", "无回答", "无答案", "没有答案", "暂无答案", "暂无回答",
     "暂无数据", "暂无内容", "无内容", "待补充", "待填写", "待定", "待完善", "未知", "不适用", "略",
     "なし", "未回答", "該当なし", "없음", "해당 없음", "sin respuesta", "keine antwort", "aucune",
-    "keine angabe", "no aplica", "нет ответа", "нет данных", "no data", "unknown",
+    "keine angabe", "no aplica", "нет ответа", "нет данных", "no data", "unknown", "no input provided", "no output provided", "none provided",
 })  # fmt: skip
 # Words that are true answers to many questions: they count only where the prompt neither offers
 # them nor puts a question that one word can answer.
@@ -26,13 +27,11 @@ _WORDS = frozenset({
     "没有", "空", "未知", "不适用", "なし", "없음", "略", "todo", "aucune",
 })  # fmt: skip
 _PLAIN_MARKERS = frozenset({"n/a", "n.a", "na", "nan", "null", "none", "无", "undefined"})
-_SHORT_QUESTION = (
-    "which", "is there", "are there", "if any", "any ", "how many", "does ", "identify", "extract",
-    "classif", "find ", "list ", "name ", "what type", "value", "print", "return", "evaluat",
-    "label", "category", "entity", "who ", "detect", "fill", "word", "one of", "status",
-    "哪", "是否", "有没有", "有无", "提取", "分类", "识别", "判断", "几", "多少", "找出", "抽取", "谁",
-    "填空", "选择",
-)  # fmt: skip
+_SHORT_QUESTION = re.compile(
+    r"\b(?:which|is there|are there|if any|any|how many|does|identify|extract|classif\w*|find|list|name|"
+    r"what type|values?|print|returns?|evaluat\w*|label|category|entity|entities|who|detect|fill|word|"
+    r"one of|status)\b|哪(?!里说)|是否|有没有|有无|提取|分类|识别|判断|几|多少|找出|抽取|谁|填空|选择"
+)
 _DOTS = frozenset({"...", "…", "……", "-", "--", "---", "—", "——", "_", "__", "___", "***", "。",
                    "。。。", ".", "?", "？", "???", "？？？", "!", "//", "/", "\\", "[]", "{}", "()",
                    '""', "''", "``", "``````"})  # fmt: skip
@@ -94,8 +93,8 @@ def _is_an_answer(bare: str, content: str, asked: str) -> bool:
         return False
     if bare in _PLAIN_MARKERS and bare.isascii():
         mentioned = f"{bare}" in asked if len(bare) > 2 else f"'{bare}'" in asked
-        return mentioned or holds_any(asked, _SHORT_QUESTION)
-    return True if bare in asked else holds_any(asked, _SHORT_QUESTION)
+        return mentioned or _SHORT_QUESTION.search(asked) is not None
+    return True if bare in asked else _SHORT_QUESTION.search(asked) is not None
 
 
 CHECKS = (

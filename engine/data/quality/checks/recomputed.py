@@ -38,9 +38,8 @@ _AVERAGE = re.compile(
 _AVERAGE_ZH = re.compile(
     rf"(?P<list>{_NUMBER}(?:\s*[,，、和]\s*{_NUMBER}){{2,}})[^。\n\d]{{0,8}}的?(?P<what>平均[数值]?|中位数|总和|和|最大值|最小值)"
 )
-_CHAIN = re.compile(
-    rf"(?<![\w.])({_NUMBER}\s*[-+*/×÷]\s*{_NUMBER})\s*=\s*({_NUMBER})(?![\d.]*[\w*/×÷+%^(-])"
-)
+_SIDE = rf"{_NUMBER}(?:\s*[-+*/×÷]\s*{_NUMBER})*"
+_CHAIN = re.compile(rf"(?<![\w.])({_SIDE}(?:\s*=\s*{_SIDE})+)(?![\d.,]*[\w*/×÷+%^(-])")
 _OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow, ast.USub: operator.neg, ast.UAdd: operator.pos,
@@ -118,17 +117,34 @@ def _wrong_chain(answer: str, index: int) -> Hit | None:
         before = answer[max(0, found.start() - 3) : found.start()]
         if before.rstrip()[-1:] in tuple("+-*/×÷^=(") or re.search(r"[A-Za-z_\]\[]$", before):
             continue  # the end of a longer sum, or an index
-        wanted = _evaluate(found.group(1))
-        said = _value(found.group(2))
-        if wanted is None or _is_close(said, wanted) or _is_rounded(found.group(2), wanted):
+        wrong = _wrong_side(found.group(1).split("="))
+        if wrong is None:
             continue
-        if (
-            re.search(r"\bmod\b|\bbase\b|binary|hex|进制", answer, re.I)
-            or "%" in answer[found.end() : found.end() + 2]
-        ):
+        if re.search(r"\bmod\b|\bbase\b|binary|hex|进制", answer, re.I):
             continue
-        return Hit(index, *found.span(), f"{shown(found.group())}, {wanted:g} is right")
+        if "%" in answer[found.end() : found.end() + 2]:
+            continue
+        return Hit(index, *found.span(), f"{shown(found.group())}, {wrong:g} is right")
     return None
+
+
+def _wrong_side(sides: list[str]) -> float | None:
+    """The right value where a side of a chain of equal sums differs from the first."""
+    wanted = _evaluate(sides[0])
+    if wanted is None or not re.search(r"\d\s*[-+*/×÷]", sides[0]):
+        return None
+    for side in sides[1:]:
+        said = _evaluate(side)
+        if said is None or _is_close(said, wanted):
+            continue
+        if _is_plain(side) and _is_rounded(side.strip(), wanted):
+            continue
+        return wanted
+    return None
+
+
+def _is_plain(side: str) -> bool:
+    return re.fullmatch(rf"\s*{_NUMBER}\s*", side) is not None
 
 
 def _evaluate(text: str) -> float | None:

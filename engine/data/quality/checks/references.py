@@ -18,7 +18,11 @@ _VAGUE = re.compile(
     rf"|\b(?:the|this)\s+{_DOCUMENT}\s+(?:above|below|mentions?|states?|says?|describes?|discusses|"
     rf"suggests?|shows?|provides?)\b"
     r"|\bwhat (?:does|did|is|are) (?:the|this) (?:author|text|passage|document|article)\b"
-    r"|\bthe author(?:'s|s)?\b"
+    r"|\bthe author(?:'s|s)?\b|\bon page \d+|\b(?:does|did) the (?:section|list|table|chapter|document|report|"
+    r"article|passage|figure|chart|paper)\b|\b(?:provided|given|supplied|enclosed|above) (?:material|"
+    r"information|data|content|source)s?\b|第\s*[\d一二三四五六七八九十]+\s*(?:页|章|节|段)"
+    r"|(?:文章|表格|列表|图表|文件|报告|段落|材料|清单|文档|资料)(?:的?最后|中|里|开头|结尾|列出|给出|提到|所示|指出)"
+    r"|(?:上述|前述)(?:研究|实验|方法|结论|观点|步骤|数据)"
     r"|(?:本|这篇|该|此|上述|以上|上文|前述|这份|这段|下列|以下|文中|这个)(?:文档|文章|文件|段落|文本|材料|报告|论文|章节|章|节|图|"
     r"表格?|页面?|书|手册|短文|资料|内容|附件)|根据(?:上文|上述|文中|原文|材料|所给|给定)|文中(?:提到|指出|所述|的)|作者(?:认为|指出|在)",
     re.I,
@@ -44,7 +48,8 @@ _DOCUMENTS = (
         "资料",
         "内容",
     ),
-    *("附件", "作者", "本", "原"),
+    *("附件", "作者", "本", "原", "list", "material", "information", "data", "source", "列表"),
+    *("清单", "第", "研究", "实验", "方法", "结论", "观点", "步骤", "数据"),
 )
 _ABSENT_BODY = re.compile(
     r"\b(?:the\s+)?following\s+(?:text|passage|sentences?|paragraph|article|code|list|words?|poem|e-?mail|"
@@ -58,6 +63,10 @@ _IMAGE = re.compile(
     r"photograph|screenshot|video|audio|recording|sketch|drawing|painting|figure)\b"
     r"|\[(?:image|photo|picture|attachment|video|audio|图片|附件|视频)[^\]]{0,40}\]|<image>|<img\b"
     r"|\b(?:see|open|check|read|look at|refer to|find) (?:the )?attach(?:ed|ment)"
+    r"|\b(?:chart|graph|diagram|map|plot|spreadsheet|table) (?:below|above|attached)\b|\bthis (?:chart|graph|diagram|map|"
+    r"clip|pdf|scan)\b|\b(?:look at|in|from) the (?:screenshot|photo|picture|image|recording|video)\b"
+    r"|\b(?:i(?:'ve| have)? (?:just )?(?:sent|attached|uploaded|shared)|i am sending|i'm sending)\b"
+    r"|我(?:发|上传|附|传)(?:给你|给您)的|这(?:段|个|份|张)(?:录音|音频|视频|语音|照片|截图|图)"
     r"|\battached (?:file|document|pdf|spreadsheet|excel|csv|image)"
     r"|(?:附件|上传|所附|图中|图片中|照片中|这张|下图|上图|截图|该图|如图|视频中|录音中)(?:的|里|中)?(?:图|图片|照片|文件|文档|截图|所示|显示|内容|表格|是|有)?",
     re.I,
@@ -82,7 +91,20 @@ _MEDIA = (
         "drawing",
     ),
     *("painting", "figure", "attach", "<img", "illustration", "图", "照片", "视频", "录音", "附件"),
-    *("上传", "画"),
+    *("上传", "画", "chart", "graph", "diagram", "map", "plot", "spreadsheet", "table", "clip"),
+    *(
+        "pdf",
+        "scan",
+        "i've",
+        "i have",
+        "i just",
+        "sending",
+        "i sent",
+        "i attach",
+        "i upload",
+        "语音",
+    ),
+    *("音频", "我发", "我附", "我传"),
 )
 _LINK = re.compile(r"https?://[^\s<>\"'）)】]+|\bwww\.[\w-]+\.[^\s<>\"']+", re.I)
 _ABOUT_LINK = re.compile(
@@ -90,6 +112,9 @@ _ABOUT_LINK = re.compile(
     r"explain|according|based on|article|page|website|video|link|content)\b|总结|阅读|打开|访问|分析|查看|翻译|"
     r"概括|网页|链接|视频|文章|提取",
     re.I,
+)
+_THIS_PAGE = re.compile(
+    r"\bthis (?:website|page|article|link|video|site|post|url)\b|这[个篇段](?:网|链|文|视)", re.I
 )
 _WRITES = re.compile(
     r"\b(?:write|compose|create|draft|generate|invent|imagine|design|what is (?:a|an)|define|how (?:do|to|can)|"
@@ -176,7 +201,9 @@ def _link(view: View) -> Hit | None:
             continue
         rest = _LINK.sub(" ", text)
         words = len(rest.split()) + sum("\u4e00" <= c <= "\u9fff" for c in rest) // 2
-        if words <= 3 or (words <= 40 and _ABOUT_LINK.search(rest) and not _WRITES.search(rest)):
+        points = _THIS_PAGE.search(rest)
+        is_about = _ABOUT_LINK.search(rest) and not _WRITES.search(rest)
+        if words <= 3 or (words <= 40 and (points or is_about)):
             return Hit(index, *found.span(), shown(found.group()))
     return None
 
@@ -214,7 +241,7 @@ def _brings_its_own(text: str) -> bool:
 def _about_pictures(text: str) -> bool:
     return bool(
         re.search(
-            r"\bpython|\bcode|\bhtml|\bcss|\bopencv|\bhow (?:do|to|can|does)|\bwhat is\b|\bfunction|\bapi\b|\bwrite\b|"
+            r"\bpython|\bcode|\bhtml|\bcss|\bopencv|\bhow (?:do|to|can|does)|\bwhat is an?\b|\bfunction|\bapi\b|"
             r"代码|函数|如何|怎么|怎样|什么是|程序|写一",
             text,
             re.I,

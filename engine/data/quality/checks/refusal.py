@@ -11,7 +11,9 @@ _HEAD = 220
 _GUARDS = (
     "cannot", "can't", "unable", "not able", "sorry", "apolog", "won't", "not comfortable", "as an",
     "not possible for me", "don't have", "do not have", "can not", "not programmed", "decline",
-    "无法", "不能", "没办法", "抱歉", "对不起", "不便", "没有能力", "不支持",
+    "comfortable", "appropriate", "ethical", "irresponsible", "against my", "beyond my", "outside",
+    "rather not", "prefer not", "refuse", "violat", "something else", "going to have to", "无可奉告",
+    "恕", "话题", "别的", "不予", "不在我", "不属于我", "违反", "没法", "超出", "没有学会", "无法", "不能", "没办法", "抱歉", "对不起", "不便", "没有能力", "不支持",
     "désolé", "lo siento", "no puedo", "leider", "leid", "申し訳", "できません", "죄송", "извин",
     "desculp", "dispiace", "je ne peux", "ich kann",
 )  # fmt: skip
@@ -30,6 +32,13 @@ _REFUSAL = re.compile(
     r"|\bi(?: am|'m) not comfortable (?:with )?(?:\w+ing)"
     r"|\bi (?:do not|don't) have (?:access to|the (?:ability|capability)|enough (?:information|context)"
     r"|(?:sufficient|any) (?:information|context)|real-?time)"
+    r"|\b(?:against|violates?|outside|beyond|not within) (?:of )?(?:my|our) (?:\w+ ){0,2}(?:guidelines|polic(?:y|ies)|"
+    r"programming|principles|scope|capabilit(?:y|ies)|abilit(?:y|ies)|expertise|terms)"
+    r"|\b(?:it|this|that) (?:would be|is) (?:unethical|inappropriate|irresponsible|not (?:appropriate|ethical|possible)) (?:for me|to)\b"
+    r"|\bi(?:'d| would) (?:rather|prefer) not (?:to )?\b|\bi (?:refuse|decline) to\b|\bi(?:'m| am) going to have to (?:decline|pass)"
+    r"|\b(?:as|being) an? (?:large )?(?:ai|language) (?:\w+ ){0,4}i (?:can ?not|can't|do not|don't|am unable)"
+    r"|\bi can ?not (?:form|have|hold|express|take)\b|\blet's (?:talk about|discuss) something else"
+    r"|\bi (?:do not|don't) feel comfortable\b|\bit (?:is not|isn't|would not be|wouldn't be) appropriate for me to\b"
     r"|\bit(?: is|'s) not possible for me to|\bapologi[sz]e,? but (?:i|as|this|that)\b)"
 )
 _REFUSAL_OTHER = re.compile(
@@ -38,6 +47,10 @@ _REFUSAL_OTHER = re.compile(
     r"|^我(?:目前|现在|暂时|并)?(?:无法|不能|没办法|没有能力)(?:直接|继续)?(?:为您|为你|给您|给你|向您|对此|就此)?"
     r"(?:提供|回答|帮助|协助|访问|查看|打开|生成|完成|满足|处理|执行|评论|讨论|浏览|获取|支持)"
     r"|^(?:作为|身为)[^。\n]{0,15}(?:ai|人工智能|语言模型|助手)[^。\n]{0,12}我(?:无法|不能|没有|不具)"
+    r"|(?:我|这个问题|该问题|目前|暂时)[^。\n]{0,12}(?:无法|不能|没法|没办法|还没有学会|没有学会|不会)[^。\n]{0,6}(?:回答|告诉|提供)"
+    r"|无可奉告|恕(?:我)?(?:无法|不能|难|不)|(?:换|聊)(?:个|一个|点)?(?:别的|其他|话题)|不(?:便|方便)(?:回答|透露|讨论|评论|提供)"
+    r"|不予(?:回答|置评|讨论)|(?:不在|不属于)我的(?:能力|服务|知识|职责)|违反(?:了)?(?:我的|相关|使用)?[^。\n]{0,6}(?:规定|政策|准则|原则)"
+    r"|我(?:只是|是)[^。\n]{0,16}(?:无法|不能|没法)|超出了?(?:了)?我的(?:能力|知识|权限|服务)范围|(?:抱歉|对不起|遗憾)[^。\n]{0,12}(?:还没有|没法|不会|超出)"
     r"|lo siento,? pero (?:no puedo|como)|no puedo (?:ayudar|proporcionar|responder|cumplir)"
     r"|(?:je suis )?désolée?,? (?:mais )?je ne (?:peux|suis)|je ne peux pas (?:vous aider|répondre|fournir)"
     r"|es tut mir leid,? (?:aber )?ich kann|ich kann (?:ihnen|dir) (?:dabei |damit |hierbei )?(?:leider )?nicht"
@@ -59,7 +72,7 @@ _WANTED = (
 _SELF_GUARDS = (
     "as an ai", "as a large", "as a language", "language model", "an ai assistant", "openai",
     "training data", "knowledge cutoff", "knowledge update", "last update", "cut-off date", "chatgpt", "an artificial intelligence",
-    "人工智能", "语言模型", "作为ai", "作为一个ai", "作为一名ai", "作为一款ai", "训练数据", "als ki",
+    "just an ai", "only an ai", "我的知识", "人工智能", "语言模型", "作为ai", "作为一个ai", "作为一名ai", "作为一款ai", "训练数据", "als ki",
     "als sprachmodell", "en tant qu", "como modelo", "como una ia", "come modello", "言語モデル",
     "aiとして", "ai로서", "언어 모델", "языковая модель",
 )  # fmt: skip
@@ -73,7 +86,7 @@ _SELF = re.compile(
     r"|\bi was (?:trained|developed|created) by (?:openai|anthropic|google|meta|microsoft)"
     r"|(?:作为|身为)(?:一个|一名|一款|一种|个)?(?:大型|大)?(?:人工智能|ai|语言模型)(?:语言模型|语言|助手|助理|模型|程序|聊天机器人)*[，,我]"
     r"|我(?:只是|是|仅仅是)(?:一个|一款|一名|个)(?:大型|大)?(?:人工智能|ai|语言模型)(?:语言模型|助手|模型|程序)?"
-    r"|我的(?:训练数据|知识库?截止)"
+    r"|我的(?:训练数据|知识库?(?:截止|更新|只到))"
     r"|\bals (?:ki|künstliche intelligenz|sprachmodell)[-, ]|\ben tant qu(?:e modèle|'ia|'intelligence artificielle)"
     r"|\bcomo (?:modelo de lenguaje|una ia|inteligencia artificial),?|\bcome (?:modello linguistico|ia)\b"
     r"|(?:言語モデル|ai)として、?|(?:언어 모델|ai)로서|как языковая модель"

@@ -14,7 +14,9 @@ _PLACEHOLDER = re.compile(
     r"|\{\{\s*[\w.$-]{1,40}\s*\}\}|<(?:insert|your|name|placeholder|fill)\b[^<>\n]{0,30}>"
     r"|\blorem ipsum\b|\bXX{2,}\b|\b(?:TODO|FIXME|TBD)\b(?=[:.\s]|$)|\$\{[A-Za-z_]\w*\}"
     r"|[\[【(（](?:请?(?:填写|输入|插入|填入)|你的|您的|姓名|公司名称?|日期|地址|电话|待补充|此处)[^\]】)）\n]{0,20}[\]】)）]"
-    r"|某某某|ＸＸＸ|×××",
+    r"|<(?:city|country|company|date|address|number|amount|title|email|phone|year|person|product|place|time)s?>"
+    r"|(?<![\\\w}$^_])\{(?:[a-z_]{2,20}|n|x|[\u4e00-\u9fff]{1,8})\}(?![\w{])|<[\u4e00-\u9fff]{2,6}>"
+    r"|此处省略|(?:^|\n)待办[:：]|某某某|ＸＸＸ|×××",
     re.I,
 )
 _WANTS_TEMPLATE = re.compile(
@@ -29,10 +31,27 @@ _FORMAT = re.compile(
     r"^\s*#{2,4}\s*(?:instructions?|response|input|output|human|user|assistant|system|question|answer|"
     r"指令|回答|输入|输出|问题|用户|助手)\s*[:：]?\s*$"
     r"|^\s*#{2,4}\s*(?:instruction|response|input|human|assistant|指令|回答|输入)\s*[:：]"
+    r"|#{2,4}\s*(?:response|instruction|用户|助手|机器人|回答|指令)\s*[:：]"
     r"|^\s*\d{1,3}\s*[.、)]\s*(?:instruction|task|指令|任务)\s*[:：]"
+    r"|\A\s*(?:response|output|completion|输出|回复)\s*[:：]|\A\s*(?:%s\b|\$\{\w+\}|\{\{?\s*\w+\s*\}?\}\s)"
+    r"|<\s*(?:no ?input|no ?output|无输入|无输出)\s*>|(?:助手|assistant|response|output|输出|回复|回答)\s*[:：]\s*\Z"
     r"|\[/?INST\]|<</?SYS>>|\bBEGINNING OF CONVERSATION\b"
-    r"|^below is an instruction that describes a task|^下面是一(?:条|个)描述任务的指令",
+    r"|^below is an instruction that describes a task|(?:\A|\n)\s*(?:以下|下面)是[^。\n]{0,10}任务的指令",
     re.I | re.M,
+)
+# The next example of a list that was split in the wrong place.
+_NEXT_EXAMPLE = re.compile(
+    r"\n\s*(?:#{2,4}\s*\n+\s*)?(?:task|example|instruction|prompt|exercise|question)\s*\d+\s*[:.：]\s*\S"
+    r"|\n\s*Q\d*\s*[:：]\s*\S.{8,}|\n\s*question\s*[:：]\s*\S.{8,}"
+    r"|\n\s*(?:问题|问|提问)\s*\d*\s*[:：].{4,}\n\s*(?:答案|答|回答)\s*[:：]"
+    r"|\n\s*(?:示例|例|样例|例子)\s*\d+\s*[:：]\s*\n?\s*(?:输入|问题|指令)"
+    r"|\n\s*(?:input|输入)\s*[:：].{4,}\n\s*(?:output|输出)\s*[:：]",
+    re.I,
+)
+_WANTS_EXAMPLES = re.compile(
+    r"\bquiz|\bquestion|\bfaq|\bexample|\bexercise|\bq ?& ?a|\binterview|\btask|\btest\b|\bprompt|\binstruction|"
+    r"\bexam\b|\bflashcard|\bsurvey|\bprogram|\bfunction|\balgorithm|问题|问答|例|题|访谈|测试|任务|指令|输入|输出|提问",
+    re.I,
 )
 _CONTROL_TOKEN = re.compile(
     r"<\|[a-zA-Z_][\w -]{0,40}\|>|<｜[^｜\n]{1,40}｜>|</?s>(?=\s|$|[A-Z<])|<(?:start|end)_of_turn>|"
@@ -58,12 +77,12 @@ _THINK = re.compile(r"</?(?:think|thinking|reasoning|thought|scratchpad)>", re.I
 def _placeholder(view: View) -> Hit | None:
     for index, message in view.answers:
         text = message.content
-        if not any(sign in text for sign in "[{<【（$×Ｘ某X(") and not any(
+        if not any(sign in text for sign in "[{<【（$×Ｘ某X(省办") and not any(
             word in text.lower() for word in ("lorem", "todo", "fixme", "tbd")
         ):
             continue
         found = _PLACEHOLDER.search(text)
-        if found is None or _WANTS_TEMPLATE.search(view.prompt) or "```" in text:
+        if found is None or _WANTS_TEMPLATE.search(view.prompt) or "```" in text or "\\" in text:
             continue
         if found.group()[:1] == "[" and text.count(found.group()) == 0:
             continue
@@ -87,18 +106,11 @@ def _placeholder_prompt(view: View) -> Hit | None:
 def _format(view: View) -> Hit | None:
     for index, message in view.answers:
         text = message.content
-        lowered = text.lower()
-        if not any(
-            s in lowered
-            for s in ("##", "inst", "sys>>", "beginning of", "below is", "task", "指令", "任务")
-        ):
-            continue
         found = _FORMAT.search(text)
-        if (
-            found
-            and not _WANTS_TOKENS.search(view.prompt)
-            and "markdown" not in view.prompt.lower()
-        ):
+        if found and not _WANTS_TOKENS.search(view.prompt) and "markdown" not in view.asked:
+            return Hit(index, *found.span(), shown(found.group().strip()))
+        found = _NEXT_EXAMPLE.search(text) if "\n" in text else None
+        if found and not _WANTS_EXAMPLES.search(view.prompt):
             return Hit(index, *found.span(), shown(found.group().strip()))
     return None
 
