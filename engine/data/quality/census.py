@@ -44,7 +44,7 @@ class Census:
 
     `records` and `lines` are the places of the rows; `asked`, `said` and `numbers` digests of
     question, answer and the numbers in both, `sizes` their different words, `signatures` their
-    MinHash signatures [rows, 128]; `prompt_chars` and `answer_chars` lengths in characters.
+    MinHash signatures [rows, 160]; `prompt_chars` and `answer_chars` lengths in characters.
     `hits` maps a check to the rows it struck (their record numbers), `examples` to a few of them.
     """
 

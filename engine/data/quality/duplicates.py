@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Share of words that near duplicates have in common, question and answer told apart, from so many
 # different words on: in a short row one other word can be another question.
 _NEAR = ((0, 0.88), (20, 0.78), (40, 0.7))
+# Share of the words that their answers have in common.
+_SAME_ANSWER = 0.5
 # In a band with many equal rows each is compared with so many before it.
 _NEIGHBOURS = 4
 
@@ -144,5 +146,6 @@ def _alike(
     for start in range(0, len(later), 100_000):
         part = slice(start, start + 100_000)
         same = signatures[later[part]] == signatures[earlier[part]]
-        found[part] = same.mean(axis=1) >= needed[later[part]]
+        found[part] = same[:, :NUM_PERM].mean(axis=1) >= needed[later[part]]
+        found[part] &= same[:, NUM_PERM:].mean(axis=1) >= _SAME_ANSWER
     return found

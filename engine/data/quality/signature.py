@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NUM_PERM = 128
+# The answer by itself: the same long input with another task is no copy.
+NUM_PERM_SAID = 32
 # 32 bands of 4: a pair that shares 70 % of its words is a candidate with a chance of 0.9999.
 BAND = 4
 _SEED = 7
@@ -49,14 +51,16 @@ def tokens_of(row: Row) -> list[str]:
 
 
 def signatures(sets: Sequence[Sequence[str]]) -> NDArray[np.uint32]:
-    """MinHash signatures [rows, 128] over the tokens of rows."""
+    """MinHash signatures [rows, 160]: 128 over all tokens of a row, 32 over those of its answer."""
     import numpy as np
     from rensa import RMinHash
 
     if not sets:
-        return np.zeros((0, NUM_PERM), dtype=np.uint32)
-    matrix = RMinHash.digest_matrix_from_token_sets(sets, NUM_PERM, _SEED)
-    return np.asarray(matrix.to_rows(), dtype=np.uint32)
+        return np.zeros((0, NUM_PERM + NUM_PERM_SAID), dtype=np.uint32)
+    said = [[token for token in tokens if token[0] == "a"] for tokens in sets]
+    whole = RMinHash.digest_matrix_from_token_sets(sets, NUM_PERM, _SEED)
+    answers = RMinHash.digest_matrix_from_token_sets(said, NUM_PERM_SAID, _SEED)
+    return np.hstack([np.asarray(part.to_rows(), dtype=np.uint32) for part in (whole, answers)])
 
 
 def facts(row: Row) -> tuple[int, int, int]:

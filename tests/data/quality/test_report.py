@@ -122,6 +122,13 @@ def test_a_changed_word_is_a_near_duplicate_and_another_number_is_not(tmp_path: 
     assert near[0].examples[0].line == 301
 
 
+def test_the_same_input_with_another_task_is_no_copy(tmp_path: Path) -> None:
+    text = _text(3, 80)
+    pairs = [(f"Summarise it: {text}", _text(11)), (f"Find the names in it: {text}", _text(29))]
+    found = report(tmp_path, pairs)
+    assert "data.near-duplicates" not in {one.id for one in found.tallies}
+
+
 def test_chinese_rows_are_compared_by_characters(tmp_path: Path) -> None:
     base = "春天的早晨阳光洒在湖面上微风吹过柳枝轻轻摇摆孩子们在草地上放风筝老人坐在长椅上聊天远处传来阵阵鸟鸣"
     other = "银行业务需要客户携带有效证件前往柜台办理工作人员会核对信息然后打印凭证交给客户签字确认之后才算完成"
