@@ -28,7 +28,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def data_spec(
-    args: argparse.Namespace, *, model: str | None = None, max_length: int | None = None
+    args: argparse.Namespace,
+    *,
+    model: str | None = None,
+    max_length: int | None = None,
+    eval_path: str | None = None,
 ) -> Spec:
     """The settings that reading and tokenising follow, checked like those of a run."""
     from engine.settings import layer, parse_set
@@ -36,6 +40,8 @@ def data_spec(
     # The file alone needs no model, but a spec does; nothing looks at this one.
     given: dict[str, dict[str, object]] = {"model": {"path": model or "none"}, "data": {}}
     given["data"]["path"] = args.file
+    if eval_path is not None:
+        given["data"]["eval_path"] = eval_path
     if max_length is not None:
         given["data"]["max_length"] = max_length
     return layer([("command line", given), ("--set", parse_set(args.sets))]).spec

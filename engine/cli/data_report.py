@@ -53,6 +53,7 @@ def configure(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     report.add_argument("--model", help="count tokens with this model's tokenizer and template")
     report.add_argument("--max-length", type=int, metavar="N", help="judge cuts at N tokens")
+    report.add_argument("--eval", metavar="FILE", help="rows to evaluate on: what leaked is told")
     report.add_argument(
         "--until-stdin-ends",
         action="store_true",
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         from engine.data.lifeline import end_with_stdin
 
         end_with_stdin()
-    spec = data_spec(args, model=args.model, max_length=args.max_length)
+    spec = data_spec(args, model=args.model, max_length=args.max_length, eval_path=args.eval)
     scanned: Scanned | None = None
     try:
         scanned = scan(spec)
@@ -79,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
         refused = {"fields": _fields(scanned), "proposal": _proposal(error)}
         print_json("data", ok=False, data=refused, findings=[error_finding(error)])
         return error.exit_code
-    quality = report_quality(source, _progress())
+    held_out = _held_out(spec)
+    quality = report_quality(source, _progress(), held_out=held_out)
     is_text = source.layout == "text"
     tokens, failure = None, None
     if args.model and quality.num_rows and not is_text:
@@ -110,6 +112,19 @@ def run(args: argparse.Namespace) -> int:
     if failure:
         return failure.exit_code
     return EXIT_NO if failed else EXIT_DONE
+
+
+def _held_out(spec: Spec) -> Source | None:
+    """The rows of data.eval_path, with the training rows' own layout or mapping."""
+    if not spec.data.eval_path:
+        return None
+    from engine.data.leakage import refuse_same_file
+
+    refuse_same_file(spec.data.path, spec.data.eval_path)
+    other = spec.model_copy(
+        update={"data": spec.data.model_copy(update={"path": spec.data.eval_path})}
+    )
+    return opened(other, scan(other))
 
 
 def _progress() -> Callable[[int, int], None]:

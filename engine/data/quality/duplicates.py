@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.data.quality.signature import BAND, FEWEST, NUM_PERM
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# (asked, numbers, sizes, signatures) of rows, as in Census.
+Compared: TypeAlias = "tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]"
 # Share of words that near duplicates have in common, question and answer told apart, from so many
 # different words on: in a short row one other word can be another question.
 _NEAR = ((0, 0.88), (20, 0.78), (40, 0.7))
@@ -55,13 +57,10 @@ def find_repeats(
     return Repeats(exact, usable[later], usable[earlier], contradicting, num_questions)
 
 
-def overlapping(
-    ours: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int16], NDArray[np.uint32]],
-    theirs: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int16], NDArray[np.uint32]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def overlapping(ours: Compared, theirs: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of `theirs` whose question is asked in `ours`, and those that nearly repeat a row there.
 
-    Each is (asked, numbers, sizes, signatures). A row of the first kind is not in the second.
+    A row of the first kind is not in the second.
     """
     import numpy as np
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from engine.data.faults import group_faults
 from engine.data.quality.census import Census
-from engine.data.quality.duplicates import Repeats, find_repeats
+from engine.data.quality.duplicates import Compared, Repeats, find_repeats, overlapping
 from engine.data.quality.pipeline import Progress, count_source
-from engine.data.quality.told import Tally, check_findings, set_findings
+from engine.data.quality.told import Tally, check_findings, leak_findings, set_findings
 from engine.data.rows import Row
 from engine.data.source import Source
 from engine.data.spread import Spread, spread
@@ -48,8 +48,13 @@ class Quality:
     findings: tuple[Finding, ...]
 
 
-def report_quality(source: Source, progress: Progress, *, processes: int = 0) -> Quality:
-    """Look at every row of a source, in as many processes as there are cores."""
+def report_quality(
+    source: Source, progress: Progress, *, held_out: Source | None = None, processes: int = 0
+) -> Quality:
+    """Look at every row of a source, in as many processes as there are cores.
+
+    `held_out` are rows to evaluate on: those that training would have seen are told.
+    """
     parts = count_source(source, progress, processes=processes)
     repeats = _repeats(parts)
     num_rows = sum(len(part.records) for part in parts)
@@ -57,6 +62,10 @@ def report_quality(source: Source, progress: Progress, *, processes: int = 0) ->
         *check_findings(parts, num_rows),
         *set_findings(parts, repeats, num_rows),
     ]
+    if held_out is not None:
+        theirs = count_source(held_out, progress, processes=processes)
+        same, near = overlapping(_compared(parts), _compared(theirs))
+        tallies += leak_findings(theirs, same, near)
     faults = [fault for part in parts for fault in part.faults]
     systems = sum((part.systems for part in parts), Counter())
     return Quality(
@@ -85,6 +94,15 @@ def report_quality(source: Source, progress: Progress, *, processes: int = 0) ->
 def _repeats(parts: Sequence[Census]) -> Repeats:
     return find_repeats(
         *(_joined(parts, name) for name in ("asked", "said", "numbers", "sizes", "signatures"))
+    )
+
+
+def _compared(parts: Sequence[Census]) -> Compared:
+    return (
+        _joined(parts, "asked"),
+        _joined(parts, "numbers"),
+        _joined(parts, "sizes"),
+        _joined(parts, "signatures"),
     )
 
 

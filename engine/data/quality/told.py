@@ -93,6 +93,25 @@ def set_findings(parts: Sequence[Census], repeats: Repeats, num_rows: int) -> It
     yield _size(num_rows)
 
 
+def leak_findings(
+    held_out: Sequence[Census], same: NDArray[np.int64], near: NDArray[np.int64]
+) -> Iterator[Tally]:
+    """Held-out rows that training would have seen; indices among the usable held-out rows."""
+    num_rows = sum(len(part.records) for part in held_out)
+    places = _Places(held_out)
+    told = (
+        ("data.eval-leak", "of the held-out file asked a question of the training rows", same),
+        ("data.eval-near-leak", "of the held-out file nearly repeated a training row", near),
+    )
+    for identity, text, rows in told:
+        if len(rows):
+            examples = tuple(places.example(int(index)) for index in rows[:_NUM_EXAMPLES])
+            why = "Held-out loss will look better than it is: part of it is training loss."
+            fix = "Remove these rows from one of the two files."
+            share = len(rows) / num_rows
+            yield Tally(identity, "warn", text, len(rows), share, examples, why, fix, ("drop",))
+
+
 def _repeated(repeats: Repeats, places: _Places, num_rows: int) -> Iterator[Tally]:
     told: tuple[tuple[str, str, NDArray[np.int64], str, str, tuple[str, ...]], ...] = (
         (

@@ -153,3 +153,23 @@ def test_how_many_rows_are_enough_is_said(tmp_path: Path) -> None:
     for count, words in ((20, "too few to teach"), (200, "prove the path"), (800, "a usual size")):
         found = report(tmp_path, [(f"Tell me of {_text(n, 12)}", _text(n)) for n in range(count)])
         assert any(words in one.message for one in found.findings if one.id == "data.size")
+
+
+def test_held_out_rows_that_training_saw_are_told(tmp_path: Path) -> None:
+    train = [(f"Tell me of {_text(n, 12)}", _text(n)) for n in range(100)]
+    near = (
+        train[9][0].replace("Tell", "Talk"),
+        train[9][1].replace(train[9][1].split()[5], "hill"),
+    )
+    held_out = [(f"Sing of {_text(n, 12)[::-1]}", _text(n)[::-1]) for n in range(20)]
+    sets = []
+    for name, pairs in (("train", train), ("held", [*held_out, train[4], near])):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(
+            "".join(json.dumps({"prompt": p, "completion": c}) + "\n" for p, c in pairs)
+        )
+        sets.append(open_source(path))
+    found = report_quality(sets[0], lambda _d, _t: None, held_out=sets[1], processes=1)
+    told = {one.id: (one.count, one.examples[0].line) for one in found.tallies if one.examples}
+    assert told["data.eval-leak"] == (1, 21)
+    assert told["data.eval-near-leak"] == (1, 22)
