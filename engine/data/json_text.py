@@ -174,7 +174,8 @@ def _explain(text: str, said: str, position: int, path: str, num_whole: int = 0)
         action = "Write one object per line (JSONL), or all of them in one array."
     if num_whole:
         rows = "row comes" if num_whole == 1 else "rows come"
-        action += f" {num_whole} whole {rows} before this place."
+        action += f" {num_whole} whole {rows} before this place; to keep what is whole: "
+        action += f"tailfin data salvage {path} OUT.jsonl"
     return TailfinError(
         f"The data file {path} is broken JSON at line {line}, column {column}: {reason}.\n"
         f"    {before}{after}\n    {' ' * len(before)}^",

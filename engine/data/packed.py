@@ -38,7 +38,7 @@ def unpacked(path: str, kind: str) -> Iterator[bytes]:
         raise TailfinError(
             f"The data file {path} is a {kind} archive that {what}; {done:,} bytes of its content "
             "could be read.",
-            "Download it again.",
+            f"Download it again, or keep its whole rows: tailfin data salvage {path} OUT.jsonl",
             where=path,
             error_id="data.broken-archive",
         ) from None

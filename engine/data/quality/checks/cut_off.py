@@ -94,7 +94,7 @@ def _cut_off(view: View) -> Hit | None:
         return (
             None
             if _looks_like_lines(text) and last in ",[{("
-            else Hit(index, end - 40, end, shown(tail))
+            else Hit(index, max(end - 40, 0), end, shown(tail))
         )
     if last in "-–—=/\\&+" or last.isdigit():
         return None
