@@ -16,8 +16,8 @@ from engine.bundled import bundled
 from engine.cli import data as data_command
 from engine.data.inspect import Inspection, SampleRow, SampleTurn, Unreadable
 from engine.data.lengths import LengthAdvice
-from engine.data.spread import Spread
 from engine.data.report_answer import parse_answer
+from engine.data.spread import Spread
 from engine.data.token_report import TokenReport
 from engine.findings import Finding
 from tests.tui.gallery.course import DATA
