@@ -10,7 +10,7 @@ from engine.bundled import bundled
 from engine.errors import TailfinError
 
 # tables in profiles/ that are not starting points
-_NOT_PROFILES = {"cards", "models", "starting_points"}
+_NOT_PROFILES = {"cards", "measured", "models", "starting_points"}
 
 
 @dataclass(frozen=True, slots=True)

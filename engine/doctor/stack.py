@@ -24,6 +24,8 @@ from engine.setup.torch_build import find_torch
 
 # Those that refuse to work, or work wrongly, beside other versions of what they ask for.
 _PARTNERS = ("transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
+# What only the data report imports, which runs where the command does: training starts without.
+_REPORT_ONLY = ("orjson", "rensa", "ftfy", "py3langid")
 # As the README installs it.
 _WHEEL = f"tailfin-{__version__}-py3-none-any.whl"
 _ASK = "import json, sys; print(json.dumps([sys.path, list(sys.version_info[:3])]))"
@@ -36,6 +38,7 @@ def read_stack(host: Host) -> StackFacts:
     found, build = installed(paths), find_torch(paths)
     needed = requirements("", installed()) + requirements("train", installed())
     bounds = {required_name(line): lower_bound(line) for line in needed}
+    bounds = {name: bound for name, bound in bounds.items() if name not in _REPORT_ONLY}
     if not there.is_own:  # the screens run here, not there
         bounds = {name: bound for name, bound in bounds.items() if name not in ("textual", "rich")}
     return StackFacts(
