@@ -370,6 +370,8 @@ class DataPane(Pane):
             sample.put(state.sample(max(sample.content_size.width, 20)))
         elif rows := state.sample(width):
             drawn += [BLANK, *rows]
+        if notes := state.notes(width):
+            drawn += [BLANK, *notes]
         report.put(drawn)
 
     def _show_completions(self) -> None:

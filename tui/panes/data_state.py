@@ -112,7 +112,7 @@ class DataState:
         return []
 
     def report(self, width: int) -> list[Line]:
-        """Everything that was found, worst first, or why nothing was."""
+        """What was found that asks for a decision, worst first, or why nothing was."""
         if ROWS in self.troubles:
             return trouble_lines(self.troubles[ROWS], width, is_asked=bool(self.choices(width)))
         found, held = self.draft.inspection, self.draft.held_out
@@ -127,10 +127,20 @@ class DataState:
             told += token_facts(found.tokens)
         drawn += fact_lines(told, width)
         all_found = (*found.findings, *(held.findings if held else ()))
-        findings = data_findings(all_found, width, left_out=self.draft.skip_bad_rows)
+        pressing = [finding for finding in all_found if finding.severity != "info"]
+        findings = data_findings(pressing, width, left_out=self.draft.skip_bad_rows)
         if TOKENS in self.troubles:
             findings += trouble_lines(self.troubles[TOKENS], width)
         return [*drawn, BLANK, *findings] if findings else drawn
+
+    def notes(self, width: int) -> list[Line]:
+        """What is good to know and asks for nothing; of held-out rows, only what is about rows."""
+        found, held = self.draft.inspection, self.draft.held_out
+        if found is None:
+            return []
+        of_held = [one for one in (held.findings if held else ()) if one.id != "data.size"]
+        told = [one for one in (*found.findings, *of_held) if one.severity == "info"]
+        return data_findings(told, width, left_out=False)
 
     def sample(self, width: int) -> list[Line]:
         """A few rows to read."""
