@@ -197,6 +197,8 @@ DEFECTS: list[tuple[str, str, str]] = [
 ]
 
 HEALTHY: list[tuple[str, str]] = [
+    ("How old is the oak?", "Of course, nobody knows exactly, but about 400 years."),
+    ("What does the browser offer here?", "An implementation of {SubtleCrypto} for pages."),
     ("What does a chart show at sea?", "Depths, coasts and lights."),
     ("Write a set in Python braces.", "s = {1, 2}"),
     ("What is the set of even digits?", "{0, 2, 4, 6, 8}"),

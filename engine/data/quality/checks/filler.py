@@ -8,7 +8,7 @@ from engine.data.quality.check import Hit, RowCheck, View
 from engine.data.text import shown
 
 _OPENING = re.compile(
-    r"\A\W*(?:certainly|sure(?: thing)?|of course|absolutely|gladly|great question|good question|"
+    r"\A\W*(?:certainly|sure(?: thing)?|of course(?=[!.]|, (?:here|i|let|happy))|absolutely|gladly|great question|good question|"
     r"what a great question|excellent question|i(?:'d| would) be (?:happy|glad|delighted) to|i(?:'m| am) "
     r"(?:happy|glad) to help|thank you for (?:your|the) question|thanks for asking)\b[^\n]{0,60}?[!.,:]"
     r"|\A\W*(?:好的[，,！!。]?(?:我会|以下|下面|这[里是])|当然(?:可以|没问题)?[，,！!。]|没问题[，,！!。]|很(?:高兴|乐意)"

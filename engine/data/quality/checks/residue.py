@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(
     r"|\blorem ipsum\b|\bXX{2,}\b|\b(?:TODO|FIXME|TBD)\b(?=[:.\s]|$)|\$\{[A-Za-z_]\w*\}"
     r"|[\[【(（](?:请?(?:填写|输入|插入|填入)|你的|您的|姓名|公司名称?|日期|地址|电话|待补充|此处)[^\]】)）\n]{0,20}[\]】)）]"
     r"|<(?:city|country|company|date|address|number|amount|title|email|phone|year|person|product|place|time)s?>"
-    r"|(?<![\\\w}$^_])\{(?:[a-z_]{2,20}|n|x|[\u4e00-\u9fff]{1,8})\}(?![\w{])|<[\u4e00-\u9fff]{2,6}>"
+    r"|(?<![\\\w}$^_])\{(?-i:[a-z_]{2,20}|n|x|[\u4e00-\u9fff]{1,8})\}(?![\w{])|<[\u4e00-\u9fff]{2,6}>"
     r"|此处省略|(?:^|\n)待办[:：]|某某某|ＸＸＸ|×××",
     re.I,
 )
