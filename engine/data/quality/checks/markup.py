@@ -19,7 +19,7 @@ _ENTITY = re.compile(
     re.I,
 )
 _WANTS_MARKUP = re.compile(
-    r"\bhtml|\bxml|\bcss|\btags?\b|\bmarkup|\bweb ?page|\bwebsite|\bsvg|\bjsx|\breact|\bvue|\bcode|"
+    r"\bhtml|\bxml|\bcss|\btags?\b|\bmarkup|\bweb ?page|\bwebsite|\bsvg|\bjsx|\breact|\bvue|\bcode|\bpython|\bfunction|\bscript|\bprogram|"
     r"\bjavascript|\bphp|\bmarkdown|\bescape|\bentit|\bparse|\bscrap|\bsoup\b|\btemplate|\bbutton|"
     r"\belement|\bstrip\b|\brss\b|\bselector|网页|标签|代码|前端|网站|标记|爬虫|按钮|实体",
     re.I,
