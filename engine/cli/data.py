@@ -19,6 +19,7 @@ _ACTIONS = (
     "report",
     "convert",
     "salvage",
+    "judge",
 )
 
 
