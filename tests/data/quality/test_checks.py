@@ -155,7 +155,7 @@ DEFECTS: list[tuple[str, str, str]] = [
     ("data.secrets", "怎么连接？", "用 postgres://admin:Zk8vQ2xLw@db.internal.cn/app 连接。"),
     ("data.personal", "Who do I write to?", "Write to marta.klein84@gmx.net about it."),
     ("data.personal", "Which card?", "Use 4539 1488 0343 6467 for the booking."),
-    ("data.personal", "怎么联系他？", "他的手机号是13812345679。"),
+    ("data.personal", "怎么联系他？", "他的手机号是13867415290。"),
     ("data.personal", "Which account?", "Pay to DE89 3704 0044 0532 0130 00 by Friday."),
     (
         "data.vague-questions",
@@ -197,6 +197,23 @@ DEFECTS: list[tuple[str, str, str]] = [
 ]
 
 HEALTHY: list[tuple[str, str]] = [
+    ("¿Qué hace un apicultor?", "Un apicultor cuida colmenas. Trabaja sobre todo en primavera."),
+    ("When did Dallas win?", "Dallas won Super Bowl XXX in 1996."),
+    ("How do I connect SQLAlchemy to Postgres?", "Call create_engine('postgresql://user:password@localhost:5432/mydb')."),
+    ("How is a key file laid out?", "It has a header and a footer:\n-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----"),
+    ("Share a quote about courage.", "Courage is not the absence of fear. It is the choice that something else matters more. - Ambrose Redmoon"),
+    ("Write a post about a beach day.", "What a day at the shore! Sun, sand and a good book, nothing else needed today! #beach #summer #sun"),
+    ("Write a headline about a doctor.", "Dr. Smith of the local clinic receives the national award for her work on heart disease in rural areas"),
+    ("Explain the set {x}.", "The set {x} holds one element."),
+    ("公司的联系方式怎么写？", "可以这样写：某公司（电话：010-12345678），地址另起一行。"),
+    ("How is a bug report built?", "## Input\nWhat you typed.\n\n## Output\nWhat you saw."),
+    ("How do I bake rye bread?", "### Ingredients\n- flour\n- water\n\n### Instructions\n1. Mix.\n2. Bake."),
+    ("What time is it 3 hours after 11?", "11 + 3 = 2 o'clock on a clock face."),
+    ("Which false sum is in Orwell's novel?", "The sum 2 + 2 = 5."),
+    ("Share 23 sweets among 6 children.", "23 / 6 = 3 remainder 5"),
+    ("Was ist das Doppelte von 10,5?", "10,5 * 2 = 21"),
+    ("What does ${HOME} mean?", "${HOME} is replaced by the path of your home folder."),
+    ("13800138000 是什么号码？", "这是一个常见的示例号码，多用于测试。"),
     ("How old is the oak?", "Of course, nobody knows exactly, but about 400 years."),
     ("What does the browser offer here?", "An implementation of {SubtleCrypto} for pages."),
     ("What does a chart show at sea?", "Depths, coasts and lights."),

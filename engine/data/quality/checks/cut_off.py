@@ -73,6 +73,13 @@ _ZH_DANGLING = re.compile(
 _HAN = re.compile("[\u4e00-\u9fff]")
 _LIST_OR_CODE = re.compile(r"^\s*(?:[-*•#>|]|\d+[.)、]|[A-Za-z][.)]\s)|[{}();=<>|`]|^\s{4}", re.M)
 _SENTENCE = re.compile(r"[.!?。！？][\"'”’)\]]*(?:\s|$|[^\x00-\x7f])")
+_ABBREVIATION = re.compile(
+    r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|approx|No|Inc|Ltd|Fig|cf|[A-Z]|[ap]\.m)\.(?=\s)"
+)
+# The name under a quotation, and the tags under a post.
+_SIGNED = re.compile(
+    r"^\W*\s*[-–—~]+\s*[A-Z]|[.!?\"”]\s+[-–—]\s*[A-Z][\w .]{0,40}$|#\w+\s*$|^https?://"
+)
 _ENDS = ".!?。！？…\"”’')]）】》」』`*_~>}|:;：；"
 
 
@@ -108,7 +115,9 @@ def _cut_off(view: View) -> Hit | None:
     if len(text) < 80 or not _SENTENCE.search(text[:-1]):
         return None
     # Whole sentences before, none at the end: cut in the middle of the last one.
-    sentence = re.split(r"[.!?]\s", text)[-1]
+    sentence = re.split(r"[.!?][\"'”’)]*\s", _ABBREVIATION.sub("", text))[-1]
+    if len(sentence) == len(_ABBREVIATION.sub("", text)) or _SIGNED.search(sentence):
+        return None
     is_almost = word.group().lower() in _ALMOST
     if (len(sentence.split()) >= 3 or is_almost) and "\n" not in sentence:
         return Hit(index, max(end - 40, 0), end, shown(tail))

@@ -37,8 +37,10 @@ _DIGIT = re.compile(r"\d")
 # The shortest of the numbers looked for has nine digits.
 _DIGITS = re.compile(r"(?:\d[ .()-]{0,3}){7}\d|[A-Z]{2}\d{2}|\d\.\d{1,3}\.\d")
 _FICTION = re.compile(
-    r"\b555[-. ]?01\d\d\b|\b555[-. ]\d{4}\b|123[-. ]?456|000[-. ]?000|111[-. ]?111|987[-. ]?654"
+    r"\b555[-. ]?01\d\d\b|\b555[-. ]\d{4}\b|123[-. ]?456|000[-. ]?000|111[-. ]?111|987[-. ]?654|"
+    r"(?<!\d)1?[-. ]?8(?:00|88|77|66|55|44|33)[-. ]\d{3}[-. ]"
 )
+_MADE_UP_MOBILE = re.compile(r"1[3-9]800138000|12345678$|(\d)\1{7}")
 _ABOUT_NUMBERS = re.compile(
     r"\bregex|\bregular expression|\bvalidat|\bformat\b|\bpattern|\bluhn|\bchecksum|\bisbn|\bserial|"
     r"\bip address|\bsubnet|\bnetwork|\bserver|\bping|\bdns\b|\bfirewall|正则|校验|验证|格式|子网|网络|服务器",
@@ -90,6 +92,8 @@ def _numbers(text: str, index: int) -> Hit | None:
         for found in pattern.finditer(text):
             digits = re.sub(r"\D", "", found.group())
             if len(set(digits)) < 4:
+                continue
+            if pattern is _CHINESE_MOBILE and _MADE_UP_MOBILE.search(digits):
                 continue
             if pattern is _PHONE and (_FICTION.search(found.group()) or not 9 <= len(digits) <= 15):
                 continue

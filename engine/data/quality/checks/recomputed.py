@@ -49,6 +49,14 @@ _WANTS_JSON = re.compile(
     r"(?:以|用|输出|返回|转换?[成为])\s*json|json\s*(?:格式|对象|数组)",
     re.I,
 )
+# Sums that follow other rules, or are told to be wrong.
+_OTHER_RULES = re.compile(
+    r"\bmod(?:ul\w+)?\b|\bbase\b|binary|octal|\bhex|o'clock|\bclock\b|\bfalse\b|\bwrong|incorrect|mistake|\berror|"
+    r"orwell|\briddle|\bjoke|\bboolean|\bpuzzle|进制|点钟|时钟|错误|不正确|算错|谜|脑筋",
+    re.I,
+)
+# Points for a range: "1-3 = low, 4-6 = 2".
+_RANGE = re.compile(r"\d+[-–]\d+\s*=")
 _FENCE = re.compile(r"```[ \t]*(\w+)?[^\n]*\n(.*?)```", re.S)
 _PYTHON_2 = re.compile(
     r"^\s*print\s+[^(\s=]|\bexcept\s+\w+\s*,\s*\w+:|\bxrange\(|\braw_input\(", re.M
@@ -63,7 +71,7 @@ def _arithmetic(view: View) -> Hit | None:
         wanted = _asked(prompt)
         if wanted is not None:
             return _compare(wanted, message.content, index)
-    return _wrong_chain(message.content, index)
+    return _wrong_chain(prompt, message.content, index)
 
 
 def _asked(prompt: str) -> float | None:
@@ -109,20 +117,24 @@ def _compare(wanted: float, answer: str, index: int) -> Hit | None:
     return Hit(index, 0, len(answer), f"{wanted:g} is right")
 
 
-def _wrong_chain(answer: str, index: int) -> Hit | None:
+def _wrong_chain(prompt: str, answer: str, index: int) -> Hit | None:
     """A sum written out in the answer whose result is wrong."""
     if "=" not in answer or "```" in answer:
         return None
     for found in _CHAIN.finditer(answer):
         before = answer[max(0, found.start() - 3) : found.start()]
-        if before.rstrip()[-1:] in tuple("+-*/×÷^=(") or re.search(r"[A-Za-z_\]\[]$", before):
-            continue  # the end of a longer sum, or an index
+        if before.rstrip()[-1:] in tuple("+-*/×÷^=(,") or re.search(r"[A-Za-z_\]\[]$|\d $", before):
+            continue  # the end of a longer sum, an index, or the fraction of a mixed number
         wrong = _wrong_side(found.group(1).split("="))
         if wrong is None:
             continue
-        if re.search(r"\bmod\b|\bbase\b|binary|hex|进制", answer, re.I):
+        if _OTHER_RULES.search(answer) or _OTHER_RULES.search(prompt):
             continue
-        if "%" in answer[found.end() : found.end() + 2]:
+        if re.match(
+            r"\s?[%\d]|\s*(?:R\s?\d|rem|r\.|余|hours?|hrs?|feet|ft|小时)", answer[found.end() :]
+        ):
+            continue  # a percentage, a remainder, the larger of two units
+        if _RANGE.match(found.group()):
             continue
         return Hit(index, *found.span(), f"{shown(found.group())}, {wrong:g} is right")
     return None

@@ -107,6 +107,7 @@ _MEDIA = (
     *("音频", "我发", "我附", "我传"),
 )
 _LINK = re.compile(r"https?://[^\s<>\"'）)】]+|\bwww\.[\w-]+\.[^\s<>\"']+", re.I)
+_EXAMPLE_LINK = re.compile(r"(?:https?://)?(?:[\w-]+\.)?(?:example\.\w+|localhost|127\.)", re.I)
 _ABOUT_LINK = re.compile(
     r"\b(?:summari[sz]e|read|open|visit|review|analy[sz]e|check|look at|watch|describe|translate|extract|"
     r"explain|according|based on|article|page|website|video|link|content)\b|总结|阅读|打开|访问|分析|查看|翻译|"
@@ -203,7 +204,8 @@ def _link(view: View) -> Hit | None:
         words = len(rest.split()) + sum("\u4e00" <= c <= "\u9fff" for c in rest) // 2
         points = _THIS_PAGE.search(rest)
         is_about = _ABOUT_LINK.search(rest) and not _WRITES.search(rest)
-        if words <= 3 or (words <= 40 and (points or is_about)):
+        is_bare = words <= 3 and not _EXAMPLE_LINK.match(found.group())
+        if is_bare or (words <= 40 and (points or is_about)):
             return Hit(index, *found.span(), shown(found.group()))
     return None
 

@@ -12,8 +12,8 @@ _PLACEHOLDER = re.compile(
     r"position|job|date|name|address|phone|email|city|state|topic|title|link|url|number|amount|"
     r"specific|relevant|enter|add|fill)\b[^\[\]\n]{0,40}\](?!\()"
     r"|\{\{\s*[\w.$-]{1,40}\s*\}\}|<(?:insert|your|name|placeholder|fill)\b[^<>\n]{0,30}>"
-    r"|\blorem ipsum\b|\bXX{2,}\b|\b(?:TODO|FIXME|TBD)\b(?=[:.\s]|$)|\$\{[A-Za-z_]\w*\}"
-    r"|[\[【(（](?:请?(?:填写|输入|插入|填入)|你的|您的|姓名|公司名称?|日期|地址|电话|待补充|此处)[^\]】)）\n]{0,20}[\]】)）]"
+    r"|\blorem ipsum\b|(?-i:\bXX{2,}\b|\b(?:TODO|FIXME|TBD)\b(?=[:.\s]|$))|\$\{[A-Za-z_]\w*\}"
+    r"|[\[【(（](?:请?(?:填写|输入|插入|填入)|你的|您的|姓名|公司名称?|日期|地址|电话|待补充|此处)[^\]】)）:：\n]{0,20}[\]】)）]"
     r"|<(?:city|country|company|date|address|number|amount|title|email|phone|year|person|product|place|time)s?>"
     r"|(?<![\\\w}$^_])\{(?-i:[a-z_]{2,20}|n|x|[\u4e00-\u9fff]{1,8})\}(?![\w{])|<[\u4e00-\u9fff]{2,6}>"
     r"|此处省略|(?:^|\n)待办[:：]|某某某|ＸＸＸ|×××",
@@ -23,13 +23,14 @@ _WANTS_TEMPLATE = re.compile(
     r"\btemplate|\bplaceholder|\bletter|\be-?mail|\bform\b|\bmessage\b|\binvit|\bcontract|\bagreement|"
     r"\bresume|\bcv\b|\bcover\b|\bhtml|\bjinja|\bvue|\bangular|\bhandlebars|\bbash|\bshell|\bscript|"
     r"\bcode|\bfunction|\bjavascript|\bmemo\b|\bnote\b|\bdraft|\breview|\bspeech|\btestimonial|"
+    r"\bf-string|\bstring|\bpython|\bvariable|\bnotation|\bmath|\bformula|\bsets?\b|\btypes?cript|"
     r"\bannounce|\bpress release|\badvert|\bproposal|\bthank|\bpost\b|\btweet|模板|信|邮件|表格|合同|"
     r"简历|通知|邀请|代码|函数|脚本|公告|申请|演讲|占位",
     re.I,
 )
 _FORMAT = re.compile(
-    r"^\s*#{2,4}\s*(?:instructions?|response|input|output|human|user|assistant|system|question|answer|"
-    r"指令|回答|输入|输出|问题|用户|助手)\s*[:：]?\s*$"
+    r"^\s*#{2,4}\s*(?:instruction|response|human|assistant|指令|回答|用户|助手)\s*[:：]?\s*$"
+    r"|^\s*#{2,4}\s*(?:input|output|user|system|question|answer|输入|输出|问题)\s*[:：]\s*$"
     r"|^\s*#{2,4}\s*(?:instruction|response|input|human|assistant|指令|回答|输入)\s*[:：]"
     r"|#{2,4}\s*(?:response|instruction|用户|助手|机器人|回答|指令)\s*[:：]"
     r"|^\s*\d{1,3}\s*[.、)]\s*(?:instruction|task|指令|任务)\s*[:：]"
@@ -84,10 +85,16 @@ def _placeholder(view: View) -> Hit | None:
         found = _PLACEHOLDER.search(text)
         if found is None or _WANTS_TEMPLATE.search(view.prompt) or "```" in text or "\\" in text:
             continue
-        if found.group()[:1] == "[" and text.count(found.group()) == 0:
+        if found.group() in view.prompt or _is_numeral(text, found):
             continue
         return Hit(index, *found.span(), shown(found.group()))
     return None
+
+
+def _is_numeral(text: str, found: re.Match[str]) -> bool:
+    """The thirty of a Roman numeral: after a name, as in Super Bowl XXX."""
+    before = text[: found.start()].split()[-1:]
+    return found.group() == "XXX" and bool(before) and before[0][:1].isupper()
 
 
 def _placeholder_prompt(view: View) -> Hit | None:
@@ -96,7 +103,9 @@ def _placeholder_prompt(view: View) -> Hit | None:
         text = message.content
         if "{" not in text and "$" not in text:
             continue
-        found = re.search(r"\{\{\s*[\w.]{1,40}\s*\}\}|\$\{[A-Za-z_]\w*\}", text)
+        found = re.search(
+            r"\{\{\s*[\w.]{1,40}\s*\}\}|\$\{(?!(?:HOME|PATH|USER|PWD|SHELL)\})[A-Za-z_]\w*\}", text
+        )
         bare = found or re.fullmatch(r"\W*\{[a-z_]{2,30}\}\W*", text)
         if bare and not _WANTS_TEMPLATE.search(text) and "```" not in text and "class=" not in text:
             return Hit(index, *bare.span(), shown(bare.group()))
@@ -107,6 +116,8 @@ def _format(view: View) -> Hit | None:
     for index, message in view.answers:
         text = message.content
         found = _FORMAT.search(text)
+        if found and found.group().strip() in view.prompt:
+            found = None  # the answer is about it
         if found and not _WANTS_TOKENS.search(view.prompt) and "markdown" not in view.asked:
             return Hit(index, *found.span(), shown(found.group().strip()))
         found = _NEXT_EXAMPLE.search(text) if "\n" in text else None

@@ -9,7 +9,14 @@ from collections import Counter
 from engine.data.quality.check import Hit, RowCheck, View, holds_any
 
 _KEYS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----")),
+    (
+        "a private key",
+        # With a body: manuals show the header alone, or dots under it.
+        re.compile(
+            r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\s|\\n|[\w-]+: [^\n]*\n)*"
+            r"[A-Za-z0-9+/=]{20}(?:[A-Za-z0-9+/=\s]|\\n){20}"
+        ),
+    ),
     ("an AWS access key", re.compile(r"\b(?:AKIA|ASIA|AGPA|AROA|AIDA)[A-Z0-9]{16}\b")),
     (
         "a GitHub token",
@@ -85,6 +92,11 @@ _EXAMPLE = re.compile(
 )
 
 
+# What people type where a key should stand, and the payload that the pages on JWT show.
+_SERIES = re.compile(r"123456789|abcdefgh|0123456|987654321|qwerty|(?:abc123){2}")
+_SAMPLE_TOKEN = "eyJzdWIiOiIxMjM0NTY3ODkwIi"
+
+
 def _secret(view: View) -> Hit | None:
     for index, message in enumerate(view.row.messages):
         text = message.content
@@ -103,6 +115,8 @@ def _assigned(text: str, index: int) -> Hit | None:
     for pattern in (_ASSIGNED, _BARE):
         for found in pattern.finditer(text):
             value = found.group(2).rstrip(".)]}")
+            if _SAMPLE_TOKEN in value or _SERIES.search(value.lower()):
+                continue
             if _is_random(value) and not _EXAMPLE.search(value):
                 return Hit(index, *found.span(2), f"a value for {found.group(1)[:30]}")
     return None
@@ -112,10 +126,20 @@ def _is_example(value: str, name: str) -> bool:
     """Keys in manuals spell their nature out or repeat one character."""
     if name == "a private key":
         return False
+    if name == "a password in an address":
+        return not _is_password(value)
     body = value.lower()
+    if _SERIES.search(body) or _SAMPLE_TOKEN in value:
+        return True
     if "example" in body or "your" in body or "xxxx" in body or "..." in body:
         return True
     return len(set(body[-12:])) < 5
+
+
+def _is_password(value: str) -> bool:
+    """Not one of the words that stand for a password in manuals, such as `user:pass@host`."""
+    kinds = sum(any(test(c) for c in value) for test in (str.isalpha, str.isdigit, _is_sign))
+    return kinds >= 2 and not _EXAMPLE.search(value) and "pass" not in value.lower()
 
 
 def _is_random(value: str) -> bool:
