@@ -55,6 +55,8 @@ _LABELS = {
     "data.eval_fraction": "held-out share",
     "data.eval_max_rows": "held-out rows at most",
     "data.num_proc": "tokenising processes",
+    "data.max_untrained_share": "untrained rows allowed",
+    "data.allow": "findings overridden",
     "train.alpha": "LoRA alpha",
     "train.dropout": "LoRA dropout",
     "train.targets": "target modules",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Method = Literal["lora", "qlora", "full", "freeze"]
 DataFormat = Literal[
@@ -61,6 +61,15 @@ class ModelSpec(BaseModel):
     """auto uses the model's own template; plain is a simple one for models without; or a file."""
 
 
+# What stops a run before its first step and may be overridden by name.
+OVERRIDABLE = (
+    "data.untrained-rows",
+    "data.eos-untrained",
+    "data.masks-differ",
+    "data.control-tokens",
+)
+
+
 class DataSpec(BaseModel):
     """What is trained on, and how it is cut."""
 
@@ -86,6 +95,23 @@ class DataSpec(BaseModel):
     """Put several short rows into one sequence; faster on short rows, same memory per token."""
     num_proc: Annotated[int, _Number, Field(ge=0, le=128)] = 0
     """Processes that tokenise; 0 tokenises in the worker itself, right below 50,000 rows."""
+    max_untrained_share: Annotated[float, _Number, Field(ge=0.0, le=1.0)] = 0.01
+    """Share of rows that may train nothing and are left out; more of them stop the run."""
+    allow: str = ""
+    """Findings that shall not stop the run, such as data.eos-untrained; kept with the run."""
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The names in `allow`."""
+        return tuple(name.strip() for name in self.allow.split(",") if name.strip())
+
+    @field_validator("allow")
+    @classmethod
+    def _known(cls, allow: str) -> str:
+        for name in allow.split(","):
+            if name.strip() and name.strip() not in OVERRIDABLE:
+                raise ValueError(f"{name.strip()!r} is none of {', '.join(OVERRIDABLE)}")
+        return allow
 
 
 class TrainSpec(BaseModel):

@@ -36,7 +36,16 @@ _IRRELEVANT = {
     "": ("name", "profile"),
     "model": ("path", "revision", "chat_template"),
     "data": (
-        *("path", "format", "columns", "system", "max_length", "num_proc"),
+        *(
+            "path",
+            "format",
+            "columns",
+            "system",
+            "max_length",
+            "num_proc",
+            "max_untrained_share",
+            "allow",
+        ),
         *("eval_path", "eval_fraction", "eval_max_rows"),
     ),
     "train": (

@@ -19,7 +19,8 @@ _STEP_PHASES = ("train", "forward", "backward", "optimizer")
 # Paths are among them because a run moved to another box finds its files elsewhere.
 _RESUMABLE = {
     "model.path", "model.revision", "model.attention", "data.path", "data.eval_path",
-    "data.max_length", "data.num_proc", "train.learning_rate", "train.schedule", "train.warmup",
+    "data.max_length", "data.num_proc", "data.max_untrained_share", "data.allow",
+    "train.learning_rate", "train.schedule", "train.warmup",
     "train.weight_decay", "train.max_grad_norm", "train.epochs", "train.max_steps",
     "train.micro_batch", "train.accumulation", "train.gradient_checkpointing", "train.log_every",
     "train.dropout", "eval.every_steps", "eval.micro_batch", "eval.patience", "eval.min_delta",

@@ -54,6 +54,8 @@ ROUTES: dict[str, Route] = {
     "data.max_length": _sft("max_length"),
     "data.packing": _sft("packing"),
     "data.num_proc": _ours("engine.worker.rows"),
+    "data.max_untrained_share": _ours("engine.worker.rows"),
+    "data.allow": _ours("engine.worker.rows"),
     "train.method": _ours("engine.worker.load"),
     "train.rank": _lora("r"),
     "train.alpha": _lora("lora_alpha"),

@@ -9,15 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from engine.data.lengths import advise, suggest_max_length
-from engine.data.read import read_data
+from engine.data.rows import Row
+from engine.data.source import Source, open_source, scan_source
 from engine.data.text import inert
 from engine.data.token_report import TokenReport, error_as_dict
 from engine.errors import EXIT_NO, TailfinError
 from engine.findings import Finding
 from engine.spec import ModelSpec, Spec
+
+if TYPE_CHECKING:
+    from engine.worker.token_checks import ControlTokens
 
 
 def main(argv: list[str]) -> int:
@@ -38,27 +43,30 @@ def main(argv: list[str]) -> int:
 def report(spec: Spec) -> TokenReport:
     """Tokenise all usable rows of the spec's data as training would, and judge the result."""
     data = spec.data
-    file = read_data(data.path, layout=data.format, columns=data.columns, system=data.system)
-    if not file.rows:
+    source = open_source(
+        scan_source(data.path), layout=data.format, columns=data.columns, system=data.system
+    )
+    tokenizer, model_limit = load_tokenizer(spec.model)
+    from engine.worker.counts import count_rows
+    from engine.worker.token_checks import ControlTokens, check_tokens
+    from engine.worker.tokens import render_template
+
+    template = render_template(tokenizer, spec.model.chat_template)
+    controls = ControlTokens(tokenizer, template)
+    rows = list(count_rows(_looked_at(source, controls), tokenizer, template, spec.train.loss_on))
+    if not rows:
         raise TailfinError(
             f"{data.path} has no usable row.",
             f"See why with: tailfin data report {data.path}",
             where=data.path,
         )
-    from engine.worker.tokens import check_contents, check_tokens, render_template, tokenise_rows
-
-    tokenizer, model_limit = load_tokenizer(spec.model)
-    template = render_template(tokenizer, spec.model.chat_template)
-    rows = tokenise_rows(
-        file.rows, tokenizer, template, loss_on=spec.train.loss_on, num_proc=data.num_proc
-    )
-    totals = [len(row.input_ids) for row in rows]
+    totals = [row.num_tokens for row in rows]
     suggestion = suggest_max_length(totals, model_limit)
     lengths = advise(totals, data.max_length) if data.max_length else suggestion
     limit = lengths.max_length
     findings = [
-        *check_tokens(rows, limit, data.packing),
-        *check_contents(file.rows, tokenizer),
+        *check_tokens(rows, limit, data.packing, max_untrained_share=data.max_untrained_share),
+        *controls.findings(),
         *template.notices,
     ]
     if model_limit and limit > model_limit:
@@ -76,10 +84,17 @@ def report(spec: Spec) -> TokenReport:
         is_suggested=not data.max_length,
         suggested=suggestion.max_length,
         model_limit=model_limit or 0,
-        num_untrained=sum(not any(i != -100 for i in row.labels[1:limit]) for row in rows),
+        num_untrained=sum(not row.trained_in(1, limit) for row in rows),
         num_endless=sum(not row.eos_trained for row in rows),
         findings=tuple(findings),
     )
+
+
+def _looked_at(source: Source, controls: ControlTokens) -> Iterator[Row]:
+    for chunk in source.chunks():
+        for row in source.read(chunk).rows:
+            controls.look(row)
+            yield row
 
 
 def load_tokenizer(model: ModelSpec) -> tuple[Any, int | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,12 @@ from engine.data.read import read_data
 from engine.data.rows import Row
 from engine.data.split import split_rows
 from engine.errors import TailfinError
-from engine.findings import Finding, any_fail, worst_first
+from engine.findings import Finding, worst_first
 from engine.runs.store import RunFolder
-from engine.spec import Spec
+from engine.spec import OVERRIDABLE, Spec
 from engine.worker.job import Job
-from engine.worker.tokens import (
-    TokenRow,
-    check_contents,
-    check_tokens,
-    render_template,
-    tokenise_rows,
-)
+from engine.worker.token_checks import ControlTokens, check_tokens
+from engine.worker.tokens import TokenRow, render_template, tokenise_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -51,9 +47,7 @@ class TrainingRows:
 
     @property
     def trained_tokens_per_epoch(self) -> int:
-        return sum(
-            sum(label != -100 for label in row.labels[: self.max_length]) for row in self.train
-        )
+        return sum(row.trained_in(0, self.max_length) for row in self.train)
 
 
 def prepare_rows(job: Job, spec: Spec, tokenizer: Any, model_limit: int | None) -> TrainingRows:
@@ -70,11 +64,15 @@ def prepare_rows(job: Job, spec: Spec, tokenizer: Any, model_limit: int | None) 
         message = f"{spec.data.eval_path} has no usable row: nothing is evaluated."
         job.notice("data.no-eval", "warn", message)
     if spec.data.eval_path:
-        _judge(job, leaked(train_rows, held_out_rows, spec.data.eval_path))
+        judge(job, leaked(train_rows, held_out_rows, spec.data.eval_path))
     template = render_template(tokenizer, spec.model.chat_template)
     # Saved with the result: the model is served with the very template it was trained with.
     tokenizer.chat_template = template.source
-    _judge(job, [*template.notices, *check_contents(train_rows, tokenizer)])
+    controls = ControlTokens(tokenizer, template)
+    for row in train_rows:
+        controls.look(row)
+    allowed = spec.data.allowed
+    judge(job, [*template.notices, *controls.findings()], allowed)
     total = len(train_rows) + len(held_out_rows)
     job.progress(0, total, "rows")
     train, held_out = (
@@ -88,10 +86,15 @@ def prepare_rows(job: Job, spec: Spec, tokenizer: Any, model_limit: int | None) 
     max_length = spec.data.max_length or advice.max_length
     cut = sum(len(row.input_ids) > max_length for row in train) / max(1, len(train))
     _say_length(job, spec, advice, max_length, cut)
-    _judge(job, check_tokens(train, max_length, spec.data.packing))
+    share = spec.data.max_untrained_share
+    found = check_tokens(train, max_length, spec.data.packing, max_untrained_share=share)
+    judge(job, found, allowed)
+    train = [row for row in train if row.trained_in(1, max_length)]
+    if not train:
+        judge(job, found)  # nothing is left to train on, whatever is allowed
     job.run.rows_record.write_text(seen + "\n", encoding="utf-8")
     # Held-out rows cut down to nothing only make the figure thinner: left out, and said.
-    kept = [r for r in held_out if any(label != -100 for label in r.labels[:max_length])]
+    kept = [row for row in held_out if row.trained_in(1, max_length)]
     if len(kept) < len(held_out):
         job.notice(
             "data.eval-untrained",
@@ -173,10 +176,21 @@ def _say_length(
     )
 
 
-def _judge(job: Job, findings: list[Finding]) -> None:
+def judge(job: Job, findings: list[Finding], allowed: Collection[str] = ()) -> None:
+    """Write what was found into the journal; raises TailfinError for the worst `fail`.
+
+    Findings in `allowed` (data.allow) do not stop the run: the journal keeps what was overridden.
+    """
     for finding in worst_first(findings):
         if finding.severity in ("warn", "info"):
             job.notice(finding.id, finding.severity, finding.message, finding.fix)
-    if any_fail(findings):
-        worst = worst_first(findings)[0]
-        raise TailfinError(worst.message, worst.fix, where=worst.where, error_id=worst.id)
+        elif finding.id in allowed:
+            said = f"{finding.message} data.allow overrides this: the run goes on."
+            job.notice(finding.id, "warn", said, finding.fix)
+    refused = [f for f in worst_first(findings) if f.severity == "fail" and f.id not in allowed]
+    if refused:
+        worst = refused[0]
+        fix = worst.fix
+        if worst.id in OVERRIDABLE and not allowed:
+            fix = f"{fix} To train all the same: --set data.allow={worst.id}"
+        raise TailfinError(worst.message, fix, where=worst.where, error_id=worst.id)

@@ -105,6 +105,7 @@ def train(job: Job, *, from_step: int = 0) -> Finished | Stopped:
         peft_config=LoraConfig(**lora) if lora else None,
         callbacks=[rehearsal, watch],
     )
+    _judge_masks(job, spec, trainer, rows)
     rehearsal.trainer = trainer
     max_steps = total_steps(trainer)
     # An attempt that ended while it delivered has nothing left but to deliver. One that stopped
@@ -152,6 +153,14 @@ def _foretell(job: Job, spec: Spec, folder: str, rows: TrainingRows) -> None:
     length = rows.max_length if spec.data.packing else rows.longest
     if foretold := foretell(spec, folder, length):
         job.write(foretold)
+
+
+def _judge_masks(job: Job, spec: Spec, trainer: Any, rows: TrainingRows) -> None:
+    from engine.worker.masks import check_masks
+    from engine.worker.rows import judge
+
+    found = check_masks(trainer, rows.train, rows.held_out, rows.max_length)
+    judge(job, found, spec.data.allowed)
 
 
 def _discard_damaged(job: Job, from_step: int) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.worker.tokens import TokenRow, check_contents, check_tokens
+from engine.data.rows import Row
+from engine.findings import Finding
+from engine.worker.token_checks import ControlTokens, check_tokens
+from engine.worker.tokens import TokenRow, render_template
 from tests.worker.test_tokens import CHATML, CHATML_TOKENIZER, row, tokens, trained
 from tests.worker.tiny_tokenizer import byte_tokenizer
 
@@ -26,6 +29,13 @@ def token_row(
     return TokenRow(**(values | changes))
 
 
+def controls(rows: Sequence[Row]) -> list[Finding]:
+    look = ControlTokens(CHATML_TOKENIZER, render_template(CHATML_TOKENIZER, "auto"))
+    for one in rows:
+        look.look(one)
+    return look.findings()
+
+
 def found(rows: Sequence[TokenRow], max_length: int = 0, packing: bool = False) -> dict[str, str]:
     return {f"{f.severity} {f.id}": f.message for f in check_tokens(rows, max_length, packing)}
 
@@ -44,7 +54,7 @@ def test_rows_without_a_trained_token_fail() -> None:
         "2 rows have no trained token within 8 tokens, at lines 2, 3"
         in (said["fail data.untrained-rows"])
     )
-    assert "dropped" in said["fail data.untrained-rows"]
+    assert "left out" in said["fail data.untrained-rows"]
     assert "packs" in found(rows, 8, packing=True)["fail data.untrained-rows"]
     assert "fail data.untrained-rows" not in found(rows)
 
@@ -94,6 +104,30 @@ def test_a_short_last_answer_does_not_borrow_an_end_from_before() -> None:
 
 def test_control_tokens_in_content_are_told() -> None:
     rows = [row("a", "b"), row("a", "b<|im_end|>c", record=4)]
-    [finding] = check_contents(rows, CHATML_TOKENIZER)
+    [finding] = controls(rows)
     assert finding.severity == "warn"
     assert "<|im_end|>" in finding.message and "line 5" in finding.message
+
+
+def test_few_untrained_rows_are_left_out_and_many_stop_the_run() -> None:
+    rows = [token_row(record=n) for n in range(99)] + [token_row(num_prompt=8, record=99)]
+    [finding] = check_tokens(rows, 8, max_untrained_share=0.01)
+    assert (finding.id, finding.severity) == ("data.untrained-rows", "warn")
+    [finding] = check_tokens(rows[1:], 8, max_untrained_share=0.01)
+    assert finding.severity == "fail"
+
+
+def test_ends_that_are_all_cut_fail() -> None:
+    rows = [token_row(end=7, record=n) for n in range(3)]
+    assert "fail data.eos-untrained" not in found(rows, 8)
+    said = found(rows, 7)
+    assert "within 7 tokens" in said["fail data.eos-untrained"]
+    assert "fail data.eos-untrained" not in found([*rows, token_row(end=6)], 7)
+
+
+def test_stop_tokens_in_many_answers_fail() -> None:
+    stopped = [row("a", "b<|im_end|>c", record=n) for n in range(4)]
+    [finding] = controls(stopped)
+    assert finding.severity == "fail" and "4 answers would stop there" in finding.message
+    [finding] = controls([row("a<|im_end|>", "b", record=n) for n in range(4)])
+    assert finding.severity == "warn"

@@ -18,7 +18,8 @@ from trl import SFTConfig, SFTTrainer
 from engine.data.rows import Message, Row
 from engine.errors import TailfinError
 from engine.worker.template import render_template
-from engine.worker.tokens import TokenRow, check_tokens, tokenise_rows
+from engine.worker.token_checks import check_tokens
+from engine.worker.tokens import TokenRow, tokenise_rows
 from tests.worker.tiny_tokenizer import byte_tokenizer, metaspace_tokenizer
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
