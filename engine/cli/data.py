@@ -20,6 +20,7 @@ _ACTIONS = (
     "convert",
     "salvage",
     "judge",
+    "mask",
 )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from engine.data.lengths import LengthAdvice
 from engine.errors import TailfinError
 from engine.findings import Finding
 from engine.runs.launch import worker_command, worker_environment
 from engine.spec import Spec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,36 @@ class TokenReport:
 
 def report_tokens(spec: Spec) -> TokenReport:
     """Tokenise the spec's data in a worker; raises TailfinError with the worker's own words."""
+    return ask_worker(TokenReport, "data-report", spec.model_dump_json())
+
+
+def ask_worker(
+    wanted: type[T], *words: str, started: Callable[[subprocess.Popen[str]], None] | None = None
+) -> T:
+    """The one answer of a worker, checked; raises TailfinError with the worker's own words.
+
+    `started` is given the process, for somebody who may want to end it.
+    """
     from pydantic import TypeAdapter, ValidationError
 
-    command = worker_command("data-report", spec.model_dump_json())
-    done = subprocess.run(
-        command, env=worker_environment(), capture_output=True, text=True, check=False
-    )
+    command = worker_command(*words)
+    with subprocess.Popen(
+        command,
+        env=worker_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if started is not None:
+            started(process)
+        said, log = process.communicate()
     try:
-        answer = json.loads(done.stdout)
-        if done.returncode == 0:
-            return TypeAdapter(TokenReport).validate_python(answer)
+        answer = json.loads(said)
+        if process.returncode == 0:
+            return TypeAdapter(wanted).validate_python(answer)
         raise _as_error(answer["error"])
     except (ValueError, KeyError, TypeError, ValidationError):
-        raise _failed(done.returncode, done.stderr) from None
+        raise _failed(process.returncode, log) from None
 
 
 def error_as_dict(error: TailfinError) -> dict[str, object]:

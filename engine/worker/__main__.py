@@ -10,6 +10,7 @@ import sys
 WORKERS = {
     "train": "engine.worker.train",
     "data-report": "engine.worker.data_report",
+    "token-view": "engine.worker.token_view",
     "evaluate": "engine.worker.evaluate",
     "export": "engine.worker.export",
     "serve": "engine.worker.serve",

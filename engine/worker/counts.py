@@ -26,6 +26,7 @@ class RowCount:
     num_bos: int
     num_merged: int
     end: int
+    num_dropped: int = 0
 
     @property
     def num_trained(self) -> int:
@@ -51,5 +52,6 @@ def count_rows(
             line=one.row.line,
             num_bos=one.num_bos,
             num_merged=one.num_merged,
+            num_dropped=one.num_dropped,
             end=next((end for end in one.ends if end >= 0), -1),
         )

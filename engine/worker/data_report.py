@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from engine.data.lengths import advise, suggest_max_length
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int:
     """Answer for one spec (JSON); exit code 0, or the error's."""
     spec = Spec.model_validate_json(argv[0])
+    return print_answer(lambda: report(spec).as_dict())
+
+
+def print_answer(made: Callable[[], dict[str, object]]) -> int:
+    """Print what is made, or why it cannot be; nothing else reaches stdout. The exit code."""
     code = 0
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            answer = report(spec).as_dict()
+            answer = made()
         except TailfinError as error:
             answer, code = {"error": error_as_dict(error)}, error.exit_code
         except ImportError as error:

@@ -10,7 +10,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
-from engine.data.rows import Row
+from engine.data.rows import Message, Row
 from engine.errors import TailfinError
 from engine.worker.render import render_rows
 from engine.worker.spans import Rendered
@@ -30,7 +30,7 @@ class Encoded:
     each answer with its end token, in order; a token belongs to one when any of its characters
     does. `ends` holds for each answer the index of its first end token, -1 where it has none;
     `num_merged` counts answers whose first token also holds prompt text; `num_bos` counts begin
-    tokens in front.
+    tokens in front; `num_dropped` counts turns whose text is not in the rendered one.
     """
 
     row: Row
@@ -40,6 +40,7 @@ class Encoded:
     ends: tuple[int, ...]
     num_merged: int
     num_bos: int
+    num_dropped: int
 
 
 def encode_rows(
@@ -117,7 +118,21 @@ def _told(
             tail = max(first, behind - _TAIL)
             ends.append(next((i for i in range(tail, behind) if ids[i] in stops), -1))
         num_bos = next((i for i, token in enumerate(ids) if token != bos), len(ids))
-        yield Encoded(row, one.text, encoding, tuple(answers), tuple(ends), num_merged, num_bos)
+        yield Encoded(
+            row=row,
+            text=one.text,
+            encoding=encoding,
+            answers=tuple(answers),
+            ends=tuple(ends),
+            num_merged=num_merged,
+            num_bos=num_bos,
+            num_dropped=sum(_is_dropped(message, one.text) for message in row.messages),
+        )
+
+
+def _is_dropped(message: Message, text: str) -> bool:
+    """Whether a turn's words are missing; those of tools are looked for where they are rendered."""
+    return message.role != "tool" and message.content.strip() not in text
 
 
 def _tokens_within(encoding: Any, start: int, end: int) -> tuple[int, int]:

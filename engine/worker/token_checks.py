@@ -32,6 +32,8 @@ class Counted(Protocol):
     @property
     def num_merged(self) -> int: ...
     @property
+    def num_dropped(self) -> int: ...
+    @property
     def record(self) -> int: ...
     @property
     def line(self) -> int: ...
@@ -83,6 +85,21 @@ def check_tokens(
                 f"Raise data.max_length as far as the model allows "
                 f"({max(row.num_tokens for row in cut)} cuts none), or shorten them.",
                 "data.max_length",
+            )
+        )
+    dropped = [row for row in token_rows if row.num_dropped]
+    if dropped:
+        said = f"{_rows(dropped)} text that the chat template leaves out, at {_at(dropped)}"
+        findings.append(
+            Finding(
+                "data.dropped-text",
+                "warn",
+                f"{said}; the model neither reads nor learns it.",
+                "See what is left with: tailfin data mask FILE --model MODEL --line LINE. Take "
+                "another template (--set model.chat_template=FILE), or remove the text.",
+                "model.chat_template",
+                "Many templates drop thoughts of earlier turns, as serving does; a role that a "
+                "template does not know may vanish as a whole.",
             )
         )
     merged = [row for row in token_rows if row.num_merged]

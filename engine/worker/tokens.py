@@ -27,7 +27,8 @@ class TokenRow:
     counts the tokens of answers; `eos_trained` tells whether the last answer's end token is
     trained, `end` is the index of the first end token that is (-1: not known); `num_bos` counts
     begin tokens in front (more than one is a fault); `num_merged` counts answers whose first token
-    also holds prompt text. `record` and `line` as in Row.
+    also holds prompt text, `num_dropped` turns whose text the template left out.
+    `record` and `line` as in Row.
     """
 
     input_ids: list[int]
@@ -40,6 +41,7 @@ class TokenRow:
     num_bos: int = 0
     num_merged: int = 0
     end: int = -1
+    num_dropped: int = 0
 
     @property
     def num_tokens(self) -> int:
@@ -88,6 +90,7 @@ def _labelled(encoded: Encoded, loss_on: str) -> TokenRow:
         line=encoded.row.line,
         num_bos=encoded.num_bos,
         num_merged=encoded.num_merged,
+        num_dropped=encoded.num_dropped,
         end=next((end for end in encoded.ends if end >= 0), -1),
     )
 

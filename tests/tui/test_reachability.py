@@ -62,6 +62,7 @@ _SILENT = (
     "copy answer",
     "check again",
     "read again",
+    "reread",
     "compare again",
     "complete",
     "faster",

@@ -33,7 +33,7 @@ from tui.panes.data_state import (
 )
 from tui.panes.mapping import MappingRows
 from tui.panes.recent_data import RecentData, recent_data
-from tui.panes.token_count import count_tokens, is_to_count, start_reading
+from tui.panes.token_count import count_tokens, is_to_count, spec_of, start_reading
 from tui.widgets.paper import Paper
 from tui.widgets.path_input import PathInput
 from tui.widgets.rows import Rows
@@ -48,8 +48,9 @@ class DataPane(Pane):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "skip", "bad rows out or in"),
-        Binding("f3", "browse", "browse files", key_display="F3"),
-        Binding("r", "read", "read again"),
+        Binding("f3", "browse", "browse", key_display="F3"),
+        Binding("r", "read", "reread"),
+        Binding("t", "tokens", "tokens"),
         Binding("down", "list", "to the list", show=False),
     ]
 
@@ -138,6 +139,7 @@ class DataPane(Pane):
             "Without a file of their own a share of the data file is held out.",
             "The maximum length is the tokens a row may have; longer rows are cut. The one from "
             "the data cuts nothing, or at most one row in a hundred where a few are far longer.",
+            "t shows the rows that would train worst, token by token: trained, ignored or cut.",
             "Nothing here can know whether an answer is true: read a few rows. PgDn reads on.",
         ]
 
@@ -226,9 +228,19 @@ class DataPane(Pane):
             lambda path: self._take(question, str(path)) if path is not None else None,
         )
 
+    def action_tokens(self) -> None:
+        """Show rows token by token, as the model will be trained on them."""
+        from tui.screens.tokens import TokensScreen
+
+        spec = spec_of(self.draft)
+        if spec is not None and self.draft.inspection is not None:
+            self.app.push_screen(TokensScreen(spec))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "skip":
             return bool(self.state.num_bad)
+        if action == "tokens":
+            return self.draft.inspection is not None and bool(self.draft.text("model.path"))
         return bool(self._path(ROWS)) if action == "read" else True
 
     # Reading.

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from engine.command_line import set_words
 from engine.data.inspect import Inspector
+from engine.spec import Spec
 from tui.draft import Draft
 
 # What changes the tokens besides the rows and the model.
 _SAID_TOO = ("model.revision", "model.chat_template", "model.trust_remote_code", "train.loss_on")
+
+_READ_AS = (
+    *("model.path", "data.path", "data.format", "data.columns", "data.system"),
+    "data.max_length",
+)
 
 
 def start_reading(reader: Inspector, path: str, draft: Draft) -> None:
@@ -29,6 +35,19 @@ def is_to_count(draft: Draft) -> bool:
     length = draft.value("data.max_length")
     tokens = found.tokens
     return tokens is None or (length or tokens.suggested) != tokens.lengths.max_length
+
+
+def spec_of(draft: Draft) -> Spec | None:
+    """The settings that decide the tokens; None while the model or the file is not named."""
+    if not draft.text("model.path") or not draft.text("data.path"):
+        return None
+    told: dict[str, dict[str, object]] = {}
+    for path in (*_SAID_TOO, *_READ_AS):
+        value = draft.value(path)
+        if value is not None:
+            section, _, name = path.partition(".")
+            told.setdefault(section, {})[name] = value
+    return Spec.model_validate(told)
 
 
 def count_tokens(draft: Draft) -> Inspector | None:
