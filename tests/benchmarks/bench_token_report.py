@@ -73,8 +73,8 @@ def main() -> int:
 
     cores = len(os.sched_getaffinity(0))
     print(
-        f"{args.rows:,} rows, {template.method}; Python {platform.python_version()}, {cores} cores, "
-        f"transformers {transformers.__version__}, tokenizers {tokenizers.__version__}"
+        f"{args.rows:,} rows, {template.method}; Python {platform.python_version()}, "
+        f"{cores} cores, transformers {transformers.__version__}, tokenizers {tokenizers.__version__}"
     )
     print(f"{'counting s':>10} {'call s':>7} {'ratio':>6} {'batch s':>8} {'ratio':>6}")
     ratios = []
@@ -83,9 +83,8 @@ def main() -> int:
         ratios.append(call / ours)
         print(f"{ours:>10.2f} {call:>7.2f} {call / ours:>6.2f} {batch:>8.2f} {batch / ours:>6.2f}")
     middle = statistics.median(ratios)
-    print(
-        f"median {middle:.2f} of the tokenizer's speed; aim 0.9: {'met' if middle >= 0.9 else 'missed'}"
-    )
+    verdict = "met" if middle >= 0.9 else "missed"
+    print(f"median {middle:.2f} of the tokenizer's speed; aim 0.9: {verdict}")
     return 0
 
 
