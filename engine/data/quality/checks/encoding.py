@@ -13,12 +13,12 @@ _SUSPECT = re.compile(
     "|\ufffd|锟斤拷|锛|銆|鐨|鈥|浣犲|\u00e2\u20ac"
 )
 _GBK = re.compile("锟斤拷|[锛銆鈥][\u4e00-\u9fff\u3000-\u30ff]?|鐨勶|浣犲ソ")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u061c]")
-_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u180e\u2061-\u2064\U000e0000-\U000e007f]")
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u061c]")
+INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u180e\u2061-\u2064\U000e0000-\U000e007f]")
 # Joiners belong to emoji, and to Persian, Arabic and Indic scripts.
-_JOINER = re.compile("(?<=[ -~\u4e00-\u9fff])[\u200c\u200d](?=[ -~\u4e00-\u9fff])")
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
+JOINER = re.compile("(?<=[ -~\u4e00-\u9fff])[\u200c\u200d](?=[ -~\u4e00-\u9fff])")
+RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
 
 
 def _mojibake(view: View) -> Hit | None:
@@ -47,7 +47,7 @@ def _control(view: View) -> Hit | None:
     for index, message in enumerate(view.row.messages):
         if message.content.isprintable():
             continue
-        found = _CONTROL.search(message.content)
+        found = CONTROL.search(message.content)
         if found:
             return Hit(index, *found.span(), shown(found.group()))
     return None
@@ -60,7 +60,7 @@ def _invisible(view: View) -> Hit | None:
         text = message.content
         if text.isascii() or (text.isprintable() and "\u00ad" not in text):
             continue
-        found = _INVISIBLE.search(text) or _JOINER.search(text)
+        found = INVISIBLE.search(text) or JOINER.search(text)
         if found:
             return Hit(index, *found.span(), shown(found.group()))
     return None
@@ -73,8 +73,8 @@ def _bidi(view: View) -> Hit | None:
         text = message.content
         if text.isprintable():
             continue
-        found = _BIDI.search(text)
-        if found and not (_RIGHT_TO_LEFT.search(text) and found.group() not in "\u202d\u202e"):
+        found = BIDI.search(text)
+        if found and not (RIGHT_TO_LEFT.search(text) and found.group() not in "\u202d\u202e"):
             return Hit(index, *found.span(), shown(found.group()))
     return None
 

@@ -20,6 +20,7 @@ _SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("thai", re.compile("[\u0e00-\u0e7f]")),
     ("latin", re.compile("[A-Za-z\u00c0-\u024f]")),
 )
+SCRIPT_NAMES = tuple(name for name, _ in _SCRIPTS)
 # One sign of these scripts says as much as a Latin word.
 _WEIGHT = {"latin": 0.25}
 _WANTS_OTHER = re.compile(

@@ -7,14 +7,14 @@ import re
 from engine.data.quality.check import Hit, RowCheck, View
 from engine.data.text import shown
 
-_TAG = re.compile(
+TAG = re.compile(
     r"</?(?:p|br|div|span|a|b|i|u|em|strong|ul|ol|li|table|tr|td|th|tbody|thead|h[1-6]|img|font|center|"
     r"script|style|body|html|head|blockquote|hr|sup|sub|iframe|nbsp|section|article|figure|small)"
     r"(?:\s+[\w-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s<>]+))*\s*/?>",
     re.I,
 )
 _PAGE = re.compile(r"\s*<(?:!doctype|html|svg|\?xml)\b", re.I)
-_ENTITY = re.compile(
+ENTITY = re.compile(
     r"&(?:nbsp|amp|lt|gt|quot|apos|mdash|ndash|rsquo|lsquo|ldquo|rdquo|hellip|#\d{2,5}|#x[0-9a-f]{2,5});",
     re.I,
 )
@@ -50,8 +50,8 @@ def _html(view: View) -> Hit | None:
         text = message.content
         if "<" not in text and "&" not in text:
             continue
-        found = _TAG.search(text) if "<" in text else None
-        found = found or (_ENTITY.search(text) if "&" in text else None)
+        found = TAG.search(text) if "<" in text else None
+        found = found or (ENTITY.search(text) if "&" in text else None)
         if found is None or "```" in text or "`" + found.group() in text:
             continue
         if _WANTS_MARKUP.search(view.prompt) or _PAGE.match(text):

@@ -28,7 +28,7 @@ _WANTS_TEMPLATE = re.compile(
     r"简历|通知|邀请|代码|函数|脚本|公告|申请|演讲|占位",
     re.I,
 )
-_FORMAT = re.compile(
+FORMAT = re.compile(
     r"^\s*#{2,4}\s*(?:instruction|response|human|assistant|指令|回答|用户|助手)\s*[:：]?\s*$"
     r"|^\s*#{2,4}\s*(?:input|output|user|system|question|answer|输入|输出|问题)\s*[:：]\s*$"
     r"|^\s*#{2,4}\s*(?:instruction|response|input|human|assistant|指令|回答|输入)\s*[:：]"
@@ -41,7 +41,7 @@ _FORMAT = re.compile(
     re.I | re.M,
 )
 # The next example of a list that was split in the wrong place.
-_NEXT_EXAMPLE = re.compile(
+NEXT_EXAMPLE = re.compile(
     r"\n\s*(?:#{2,4}\s*\n+\s*)?(?:task|example|instruction|prompt|exercise|question)\s*\d+\s*[:.：]\s*\S"
     r"|\n\s*Q\d*\s*[:：]\s*\S.{8,}|\n\s*question\s*[:：]\s*\S.{8,}"
     r"|\n\s*(?:问题|问|提问)\s*\d*\s*[:：].{4,}\n\s*(?:答案|答|回答)\s*[:：]"
@@ -54,7 +54,7 @@ _WANTS_EXAMPLES = re.compile(
     r"\bexam\b|\bflashcard|\bsurvey|\bprogram|\bfunction|\balgorithm|问题|问答|例|题|访谈|测试|任务|指令|输入|输出|提问",
     re.I,
 )
-_CONTROL_TOKEN = re.compile(
+CONTROL_TOKEN = re.compile(
     r"<\|[a-zA-Z_][\w -]{0,40}\|>|<｜[^｜\n]{1,40}｜>|</?s>(?=\s|$|[A-Z<])|<(?:start|end)_of_turn>|"
     r"<(?:bos|eos|pad|unk|mask)>|\[(?:BOS|EOS|PAD|UNK|SEP|CLS)\]|<\|?endoftext\|?>"
 )
@@ -115,12 +115,12 @@ def _placeholder_prompt(view: View) -> Hit | None:
 def _format(view: View) -> Hit | None:
     for index, message in view.answers:
         text = message.content
-        found = _FORMAT.search(text)
+        found = FORMAT.search(text)
         if found and found.group().strip() in view.prompt:
             found = None  # the answer is about it
         if found and not _WANTS_TOKENS.search(view.prompt) and "markdown" not in view.asked:
             return Hit(index, *found.span(), shown(found.group().strip()))
-        found = _NEXT_EXAMPLE.search(text) if "\n" in text else None
+        found = NEXT_EXAMPLE.search(text) if "\n" in text else None
         if found and not _WANTS_EXAMPLES.search(view.prompt):
             return Hit(index, *found.span(), shown(found.group().strip()))
     return None
@@ -131,7 +131,7 @@ def _control_token(view: View) -> Hit | None:
         text = message.content
         if "<" not in text and "[" not in text:
             continue
-        found = _CONTROL_TOKEN.search(text)
+        found = CONTROL_TOKEN.search(text)
         if found and not _WANTS_TOKENS.search(view.prompt):
             return Hit(index, *found.span(), shown(found.group()))
     return None
