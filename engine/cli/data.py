@@ -18,6 +18,7 @@ from typing import Any, Protocol
 _ACTIONS = (
     "report",
     "convert",
+    "clean",
     "salvage",
     "judge",
     "mask",

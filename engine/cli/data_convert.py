@@ -8,7 +8,6 @@ that was written for the other tool as registered. What a layout has no place fo
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,8 @@ from engine.errors import EXIT_DONE, EXIT_NO
 from engine.findings import Finding, any_fail, worst_first
 
 if TYPE_CHECKING:
+    from engine.data.faults import Fault
     from engine.data.formats.layouts import Form
-    from engine.data.rows import Row
     from engine.data.source import Source
 
 _LAYOUTS = ("messages", "sharegpt", "alpaca", "prompt_completion", "preference", "text")
@@ -46,13 +45,14 @@ def run(args: argparse.Namespace) -> int:
     from engine.data.formats.aside import refuse_existing
     from engine.data.formats.containers import container_of
     from engine.data.formats.layouts import choose_form
+    from engine.data.stream import rows_of
 
     out = Path(args.out)
     refuse_existing(out, force=args.force)
     container_of(out)
     spec = data_spec(args)
     source = opened(spec, scan(spec), plain_text=args.to == "text")
-    form = choose_form(args.to, _rows(source))
+    form = choose_form(args.to, rows_of(source))
     problems, num_rows = _looked_at(source, form, str(out))
     refused = any_fail(problems) and not args.skip_bad_rows
     registered = "" if refused else _write(source, form, out, args)
@@ -79,12 +79,11 @@ def _looked_at(source: Source, form: Form, out: str) -> tuple[list[Finding], int
     """Everything that keeps rows or parts of them out, before a byte is written."""
     from engine.data.faults import group_faults
     from engine.data.formats.written import Toll, records_of
+    from engine.data.stream import rows_of
 
-    toll, faults, num_rows = Toll(), [], 0
-    for chunk in source.chunks():
-        part = source.read(chunk)
-        faults += part.faults
-        num_rows += sum(1 for _ in records_of(part.rows, form, toll))
+    toll = Toll()
+    faults: list[Fault] = []
+    num_rows = sum(1 for _ in records_of(rows_of(source, faults), form, toll))
     faults.sort(key=lambda fault: fault.record)
     told = [*group_faults(faults, source.path), *source.notes, *toll.findings(form.layout, out)]
     if form.layout == "preference":
@@ -98,23 +97,19 @@ def _write(source: Source, form: Form, out: Path, args: argparse.Namespace) -> s
     from engine.data.formats.aside import written_aside
     from engine.data.formats.register import contents_of, registration, registration_file
     from engine.data.formats.written import Toll, write_rows
+    from engine.data.stream import rows_of
 
     if not args.register:
         with written_aside([out]) as (draft,):
-            write_rows(_rows(source), draft, out, form, Toll())
+            write_rows(rows_of(source), draft, out, form, Toll())
         return ""
     listed = registration_file(args.register, out)
     if args.register == "axolotl":
         from engine.data.formats.aside import refuse_existing
 
         refuse_existing(listed, force=args.force)
-    text = registration(args.register, out, form, contents_of(_rows(source)), force=args.force)
+    text = registration(args.register, out, form, contents_of(rows_of(source)), force=args.force)
     with written_aside([out, listed]) as (draft, list_draft):
-        write_rows(_rows(source), draft, out, form, Toll())
+        write_rows(rows_of(source), draft, out, form, Toll())
         list_draft.write_text(text, encoding="utf-8")
     return str(listed)
-
-
-def _rows(source: Source) -> Iterator[Row]:
-    for chunk in source.chunks():
-        yield from source.read(chunk).rows
