@@ -19,6 +19,8 @@ _ACTIONS = (
     "report",
     "convert",
     "clean",
+    "split",
+    "mix",
     "salvage",
     "judge",
     "mask",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -57,6 +58,33 @@ def find_repeats(
     return Repeats(exact, usable[later], usable[earlier], contradicting, num_questions)
 
 
+def clusters(
+    asked: NDArray[np.uint64],
+    said: NDArray[np.uint64],
+    numbers: NDArray[np.uint64],
+    sizes: NDArray[np.int16],
+    signatures: NDArray[np.uint32],
+) -> NDArray[np.int64]:
+    """For each row the smallest index of its cluster, arguments as for find_repeats.
+
+    Rows that ask the same or nearly repeat each other are in one cluster, and so are those that
+    are linked by others.
+    """
+    import numpy as np
+
+    parents = np.arange(len(asked)).tolist()
+    order = np.argsort(asked, kind="stable")
+    same = np.flatnonzero(asked[order[1:]] == asked[order[:-1]])
+    _link(parents, order[same + 1], order[same])
+    whole = asked * np.uint64(0x9E3779B97F4A7C15) ^ said
+    is_copy = np.zeros(len(asked), dtype=bool)
+    is_copy[_later(whole)] = True
+    usable = np.flatnonzero((sizes >= FEWEST) & ~is_copy)
+    for later, earlier in _alike_pairs(signatures[usable], numbers[usable], sizes[usable]):
+        _link(parents, usable[later], usable[earlier])
+    return np.array([_root(parents, index) for index in range(len(parents))], dtype=np.int64)
+
+
 def overlapping(ours: Compared, theirs: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of `theirs` whose question is asked in `ours`, and those that nearly repeat a row there.
 
@@ -99,10 +127,25 @@ def _contradicting(
 def _near(
     signatures: NDArray[np.uint32], numbers: NDArray[np.uint64], sizes: NDArray[np.int16]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs (later, earlier) of rows with alike signatures and the same numbers in them."""
+    """Rows (later) and for each the earliest (earlier) that it was found to resemble."""
     import numpy as np
 
     best: dict[int, int] = {}
+    for later, earlier in _alike_pairs(signatures, numbers, sizes):
+        for one, other in zip(later.tolist(), earlier.tolist(), strict=True):
+            if other < best.get(one, len(sizes)):
+                best[one] = other
+    pairs = sorted(best.items())
+    found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
+def _alike_pairs(
+    signatures: NDArray[np.uint32], numbers: NDArray[np.uint64], sizes: NDArray[np.int16]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs (later, earlier) of rows with alike signatures and the same numbers in them."""
+    import numpy as np
+
     needed = np.zeros(len(sizes))
     for fewest, share in _NEAR:
         needed[sizes >= fewest] = share
@@ -115,12 +158,20 @@ def _near(
             later, earlier = order[equal + step], order[equal]
             alike = _alike(signatures, needed, later, earlier)
             alike &= numbers[later] == numbers[earlier]
-            for one, other in zip(later[alike].tolist(), earlier[alike].tolist(), strict=True):
-                if other < best.get(one, len(keys)):
-                    best[one] = other
-    pairs = sorted(best.items())
-    found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+            yield later[alike], earlier[alike]
+
+
+def _link(parents: list[int], ones: NDArray[np.int64], others: NDArray[np.int64]) -> None:
+    for one, other in zip(ones.tolist(), others.tolist(), strict=True):
+        first, second = _root(parents, one), _root(parents, other)
+        parents[max(first, second)] = min(first, second)
+
+
+def _root(parents: list[int], index: int) -> int:
+    while parents[index] != index:
+        parents[index] = parents[parents[index]]
+        index = parents[index]
+    return index
 
 
 def _keys(band: NDArray[np.uint32]) -> NDArray[np.uint64]:
