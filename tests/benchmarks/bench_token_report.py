@@ -74,7 +74,8 @@ def main() -> int:
     cores = len(os.sched_getaffinity(0))
     print(
         f"{args.rows:,} rows, {template.method}; Python {platform.python_version()}, "
-        f"{cores} cores, transformers {transformers.__version__}, tokenizers {tokenizers.__version__}"
+        f"{cores} cores, transformers {transformers.__version__}, "
+        f"tokenizers {tokenizers.__version__}"
     )
     print(f"{'counting s':>10} {'call s':>7} {'ratio':>6} {'batch s':>8} {'ratio':>6}")
     ratios = []
