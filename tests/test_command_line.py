@@ -16,7 +16,7 @@ from engine.cli.spec_arguments import resolve_spec
 from engine.command_line import set_words, shell_line, train_words
 from engine.fields import describe, parse
 from engine.settings import layer, with_absolute_paths
-from engine.spec import Spec, field_paths
+from engine.spec import OVERRIDABLE, Spec, field_paths
 
 AWKWARD = [
     *("a b", "it's", 'say "x"', "名前", "a=b", "-x", "--", "--json", "-1", "123", "1e5", "true"),
@@ -63,6 +63,8 @@ def _values(path: str) -> st.SearchStrategy[object]:
             )
     if path == "name":
         return st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
+    if path == "data.allow":
+        return st.lists(st.sampled_from(OVERRIDABLE), unique=True).map(",".join)
     # A null byte is in no path and in no argument.
     text = TEXT.filter(lambda words: "\0" not in words)
     return text.filter(bool) if path in ("model.path", "data.path") else text
